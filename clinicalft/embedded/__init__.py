@@ -1,0 +1,5 @@
+"""PostgreSQL and Redis for one machine, used when no URL names others. Unix sockets only."""
+
+from clinicalft.embedded.places import database_url, redis_url
+
+__all__ = ["database_url", "redis_url"]

@@ -1,0 +1,263 @@
+"""Every setting of the app. Each variable read here is explained in docs/configuration.md."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from clinicalft import embedded, environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# What kind of place this is
+
+PRODUCTION = environment.flag("PRODUCTION")
+DEBUG = environment.flag("DEBUG")
+VAR_DIR = environment.folder("CLINICALFT_VAR", BASE_DIR / "var")
+MODELS_DIR = environment.folder("MODELS_DIR", VAR_DIR / "models")
+RUNS_DIR = environment.folder("RUNS_DIR", VAR_DIR / "runs")
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
+
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("DEBUG is on in PRODUCTION: error pages would show clinical text. Switch one off.")
+
+# Secrets: given, or made once for the embedded default
+
+SECRET_KEY = environment.kept_secret(
+    "SECRET_KEY", VAR_DIR / "secrets" / "secret_key", lambda: secrets.token_urlsafe(64), required=PRODUCTION
+)
+if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10 or SECRET_KEY.startswith("django-insecure"):
+    raise ImproperlyConfigured("SECRET_KEY is too short or a sample: use at least 50 random characters.")
+
+# Newest first: the first encrypts, all of them decrypt, the last keys the blind indexes.
+FIELD_KEYS = [
+    key.strip()
+    for key in environment.kept_secret(
+        "FIELD_KEYS", VAR_DIR / "secrets" / "field_keys", lambda: Fernet.generate_key().decode(), required=PRODUCTION
+    ).split(",")
+]
+for _key in FIELD_KEYS:
+    try:
+        Fernet(_key)
+    except ValueError as _error:
+        raise ImproperlyConfigured("FIELD_KEYS must be Fernet keys (32 bytes, URL-safe base64), by commas.") from _error
+
+# PostgreSQL and Redis: named by URL, or embedded in VAR_DIR
+
+DATABASE_URL = environment.text("DATABASE_URL")
+REDIS_URL = environment.text("REDIS_URL")
+if PRODUCTION and not (DATABASE_URL and REDIS_URL):
+    raise ImproperlyConfigured("PRODUCTION needs DATABASE_URL and REDIS_URL: the embedded servers are for one machine.")
+DATABASE_URL = DATABASE_URL or embedded.database_url(VAR_DIR)
+REDIS_URL = REDIS_URL or embedded.redis_url(VAR_DIR)
+
+DATABASES: dict[str, Any] = {
+    "default": {
+        **environment.database(DATABASE_URL),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+if PRODUCTION:
+    environment.check_database_is_private(DATABASES["default"])
+    environment.check_broker_is_private(REDIS_URL)
+
+# The app
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "csp",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "clinicalft",
+    "annotation",
+    "training",
+    "evaluation",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "clinicalft.middleware.no_store",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "clinicalft.urls"
+WSGI_APPLICATION = "clinicalft.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+# The only caches of Django pickle what they keep; nothing here needs one.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+
+# People and sessions
+
+AUTH_USER_MODEL = "clinicalft.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 15}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+
+# Headers
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+if PRODUCTION:
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 63_072_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^health/$"]
+if environment.flag("BEHIND_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Static files: ours, and the browser libraries that npm put into node_modules by lock
+
+STATIC_URL = "static/"
+STATIC_ROOT = environment.folder("STATIC_ROOT", VAR_DIR / "static")
+NODE_MODULES = environment.folder("NODE_MODULES", BASE_DIR / "node_modules")
+_npm_folders = [("bootstrap", NODE_MODULES / "bootstrap" / "dist"), ("echarts", NODE_MODULES / "echarts" / "dist")]
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [
+    *(path for path in [BASE_DIR / "static"] if path.is_dir()),
+    *((prefix, path) for prefix, path in _npm_folders if path.is_dir()),
+]
+COLLECTED = (STATIC_ROOT / "staticfiles.json").is_file() and not DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not COLLECTED
+
+# Files that people bring
+
+MEDIA_ROOT = VAR_DIR / "files"
+FILE_UPLOAD_TEMP_DIR = VAR_DIR / "uploads"
+FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+FILE_UPLOAD_PERMISSIONS = 0o600
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+MAX_UPLOAD_BYTES = environment.number("MAX_UPLOAD_MB", default=200, low=1, high=10_000) * 1024 * 1024
+
+# The JSON API, for machines
+
+REST_FRAMEWORK = {
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 100,
+}
+SPECTACULAR_SETTINGS = {"TITLE": "ClinicalFT", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+# Background work: ids only, the truth is a row (clinicalft/jobs.py)
+
+CELERY_BROKER_URL = environment.broker(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# One value for all processes on one Redis: the shortest one would win and start long runs twice.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 60 * 60}
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_EVENT_SERIALIZER = "json"
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Longer than a trainer needs to save a checkpoint (30 s): then the worker lets go.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 45
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_QUEUES = {"default": {}, "gpu": {}}
+CELERY_TASK_ROUTES = {"clinicalft.tasks.requeue_lost_work": {"queue": "default"}}
+CELERY_BEAT_SCHEDULE = {"requeue lost work": {"task": "clinicalft.tasks.requeue_lost_work", "schedule": 15.0}}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+CELERY_TIMEZONE = "UTC"
+
+# Logs: JSON lines with listed keys, no bodies, no mail
+
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "clinicalft.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        # Replaces Django's own handlers, one of which mails request data to admins.
+        "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        "celery": {"level": "INFO"},
+        **{
+            name: {"level": environment.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))}
+            for name in ("clinicalft", "annotation", "training", "evaluation")
+        },
+    },
+}
