@@ -1,0 +1,6 @@
+"""All pages of steps 1 to 5, one list per object; mounted at projects/<slug>/."""
+
+from annotation.urls import agreement, notes, rounds, work
+
+app_name = "annotation"
+urlpatterns = [*notes.urlpatterns, *rounds.urlpatterns, *work.urlpatterns, *agreement.urlpatterns]

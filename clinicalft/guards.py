@@ -1,0 +1,76 @@
+"""Doorkeepers of pages: who gets in is decided before a view's first line runs."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_http_methods
+
+from clinicalft.access import Refused, has_permission, role_names
+from clinicalft.models import Project
+from clinicalft.roles import Permission
+
+View = Callable[..., HttpResponse]
+M = TypeVar("M", bound=Model)
+
+
+def project_page(permission: Permission, *methods: str) -> Callable[[View], View]:
+    """A page of a project: `slug` in the URL becomes `project`; strangers get 404, members without `permission` 403.
+
+    `methods` are the HTTP methods allowed, GET when none is named. A Refused that the view lets through becomes a
+    409 page (or, for htmx, a 409 whose body is the sentence).
+    """
+
+    def decorate(view: View) -> View:
+        @require_http_methods(list(methods) or ["GET"])
+        @wraps(view)
+        def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponse:
+            project = get_object_or_404(Project, slug=slug)
+            if not role_names(request.user, project):  # type: ignore[arg-type]
+                raise Http404
+            if not has_permission(request.user, permission, project):  # type: ignore[arg-type]
+                raise PermissionDenied
+            request.project = project  # type: ignore[attr-defined]
+            return _answer(request, lambda: view(request, project=project, **kwargs))
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def site_page(permission: Permission | None, *methods: str) -> Callable[[View], View]:
+    """A page outside projects: anyone logged in when `permission` is None, else holders of it on the site (404)."""
+
+    def decorate(view: View) -> View:
+        @require_http_methods(list(methods) or ["GET"])
+        @wraps(view)
+        def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+            if permission is not None and not has_permission(request.user, permission):  # type: ignore[arg-type]
+                raise Http404
+            return _answer(request, lambda: view(request, **kwargs))
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def _answer(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+    try:
+        return view()
+    except Refused as refusal:
+        if refusal.code == "permission":
+            raise PermissionDenied(refusal.sentence) from refusal
+        if getattr(request, "htmx", False):
+            return HttpResponse(refusal.sentence, status=409, content_type="text/plain; charset=utf-8")
+        return render(request, "errors/refused.html", {"sentence": refusal.sentence}, status=409)
+
+
+def load(model: type[M], **lookup: Any) -> M:
+    """The row or 404; always pass the project (or a path to it), so that a stranger's id finds nothing."""
+    return get_object_or_404(model, **lookup)

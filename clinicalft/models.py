@@ -1,0 +1,235 @@
+"""People, projects, membership, the audit log, and what every background job has in common."""
+
+import secrets
+import uuid
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """People type their address in any case; it is one account."""
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser):
+    """A person with a log-in. Accounts are deactivated, never deleted."""
+
+    email = models.EmailField("e-mail address", max_length=254, unique=True)
+    name = models.CharField(max_length=120)
+    is_active = models.BooleanField(default=True)
+    is_simulated = models.BooleanField(
+        default=False, help_text="A seeded program and not a person: every piece of its work carries a badge."
+    )
+    is_imported = models.BooleanField(
+        default=False, help_text="A real person whose published ratings were imported; nobody can log in as them."
+    )
+    site_roles = ArrayField(models.CharField(max_length=30), default=list, blank=True)
+    theme = models.CharField(max_length=5, default="auto", choices=[("auto", "Auto"), ("light", "Light"), ("dark", "Dark")])
+    text_size = models.PositiveSmallIntegerField(default=17)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[UserManager] = UserManager()
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def initials(self) -> str:
+        """One or two letters for the badge in the top bar."""
+        words = self.name.split()
+        return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper() if words else "?"
+
+
+class Project(models.Model):
+    """One clinical job that a model is to do well, with its people, notes and rules."""
+
+    slug = models.SlugField(max_length=60, unique=True)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    language = models.CharField(max_length=10, default="en")
+    agreement_threshold = models.FloatField(default=0.75)
+    agreement_strict = models.BooleanField(
+        default=False, help_text="Ask that the lower one-sided 95 % limit, not only the value, is above the threshold."
+    )
+    agreement_min_items = models.PositiveIntegerField(default=200)
+    agreement_min_rarest = models.PositiveIntegerField(default=15)
+    report_evidence_rule = models.BooleanField(
+        default=True, help_text="A release gate asks for the upper 95 % limit, not only the rate, under its bound."
+    )
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """The roles that a person holds in a project."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="memberships")
+    roles = ArrayField(models.CharField(max_length=30), default=list)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "project"], name="membership_unique")]
+
+
+def _in_a_week() -> Any:
+    return timezone.now() + timedelta(days=7)
+
+
+class Invitation(models.Model):
+    """A one-time link that an admin hands to a new person; only the digest of its token is kept."""
+
+    email = models.EmailField(max_length=254)
+    name = models.CharField(max_length=120)
+    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.PROTECT, related_name="invitations")
+    roles = ArrayField(models.CharField(max_length=30), default=list)
+    token_digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(default=_in_a_week)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(accepted_at__isnull=True, accepted_by__isnull=True)
+                | models.Q(accepted_at__isnull=False, accepted_by__isnull=False),
+                name="invitation_accepted_pair",
+            )
+        ]
+
+    @property
+    def is_open(self) -> bool:
+        return self.accepted_at is None and self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class AuditEvent(models.Model):
+    """One act, who did it, and to what. Written by `audit.record` only; the database chains and freezes it.
+
+    There are no foreign keys, so that the log never blocks or follows the data. `previous` and `digest` are
+    set by an insert trigger (migration 0002), one chain per project and one for the site; update, delete and
+    truncate are refused by triggers.
+    """
+
+    at = models.DateTimeField(db_default=Now())
+    chain = models.BigIntegerField(default=0, help_text="Project, or 0 for the site.")
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=120)
+    act = models.CharField(max_length=60)
+    object_type = models.CharField(max_length=60)
+    object_id = models.BigIntegerField()
+    reason = models.TextField(blank=True)
+    detail = models.JSONField(default=dict)
+    previous = models.CharField(max_length=64, default="")
+    digest = models.CharField(max_length=64, default="")
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["chain", "-id"], name="audit_chain"),
+            models.Index(fields=["object_type", "object_id"], name="audit_object"),
+        ]
+
+
+class WorkStatus(models.TextChoices):
+    """Where a background job stands. The meaning is what a screen shows beside the label."""
+
+    QUEUED = "QUEUED", "Waiting"
+    RUNNING = "RUNNING", "Running"
+    DONE = "DONE", "Done"
+    FAILED = "FAILED", "Failed"
+    CANCELLED = "CANCELLED", "Cancelled"
+
+    @property
+    def meaning(self) -> str:
+        return {
+            "QUEUED": "A worker will start it as soon as one is free.",
+            "RUNNING": "A worker is on it.",
+            "DONE": "It ended well.",
+            "FAILED": "It stopped; the reason stands beside it.",
+            "CANCELLED": "A person stopped it.",
+        }[self.value]
+
+
+class BackgroundWork(models.Model):
+    """What every background job has: the truth about it is this row, never the broker (see `jobs.py`)."""
+
+    # The Celery task that does the work, by dotted name, and its queue: said once, by each subclass.
+    TASK: ClassVar[str]
+    QUEUE: ClassVar[str] = "default"
+    MAX_ATTEMPTS: ClassVar[int] = 3
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        WorkStatus.QUEUED: {WorkStatus.RUNNING, WorkStatus.FAILED, WorkStatus.CANCELLED},
+        WorkStatus.RUNNING: {WorkStatus.QUEUED, WorkStatus.DONE, WorkStatus.FAILED, WorkStatus.CANCELLED},
+        WorkStatus.DONE: set(),
+        WorkStatus.FAILED: {WorkStatus.QUEUED},
+        WorkStatus.CANCELLED: {WorkStatus.QUEUED},
+    }
+
+    status = models.CharField(max_length=10, choices=WorkStatus.choices, default=WorkStatus.QUEUED)
+    attempt = models.PositiveIntegerField(default=0, help_text="Fencing token: every claim raises it by one.")
+    attempts_left = models.PositiveSmallIntegerField(default=3)
+    lease_owner = models.CharField(max_length=120, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    n_done = models.PositiveBigIntegerField(default=0)
+    n_total = models.PositiveBigIntegerField(null=True, blank=True)
+    phase = models.CharField(max_length=120, blank=True, help_text="What it is doing now, in a few plain words.")
+    error = models.TextField(blank=True, help_text="Why it failed: one plain sentence, never note text.")
+    queued_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When its id was last handed to the broker.")
+    started_at = models.DateTimeField(null=True, blank=True, help_text="Start of the present attempt.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+    n_done_at_start = models.PositiveBigIntegerField(default=0, help_text="So that speed is that of this attempt.")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in (WorkStatus.DONE, WorkStatus.FAILED, WorkStatus.CANCELLED)
+
+    @property
+    def share_done(self) -> float | None:
+        """Between 0 and 1, or None while the total is not known."""
+        return min(1.0, self.n_done / self.n_total) if self.n_total else None
+
+    @property
+    def eta(self) -> timedelta | None:
+        """Time left at the speed of this attempt; None before there is any progress to judge by."""
+        n_new = self.n_done - self.n_done_at_start
+        if self.status != WorkStatus.RUNNING or not self.n_total or not self.started_at or n_new <= 0:
+            return None
+        return (timezone.now() - self.started_at) / n_new * max(0, self.n_total - self.n_done)
+
+
+def new_seed() -> int:
+    """A random seed that fits a PostgreSQL integer and is stored with whatever it decided."""
+    return secrets.randbelow(2**31 - 1)
+
+
+def new_public_id() -> uuid.UUID:
+    """A random id that says nothing about the person or row that it stands for (45 CFR 164.514(c))."""
+    return uuid.uuid4()

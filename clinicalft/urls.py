@@ -1,0 +1,36 @@
+"""Mounts every page of the product."""
+
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
+
+from clinicalft import dashboard, views
+
+project_urls = [
+    path("", dashboard.project_detail, name="project-detail"),
+    path("settings/", views.project_settings, name="project-settings"),
+    path("people/", views.member_list, name="member-list"),
+    path("people/invite/", views.member_invite, name="member-invite"),
+    path("people/<int:membership_id>/change/", views.member_change, name="member-change"),
+    path("people/invitations/<int:invitation_id>/revoke/", views.invitation_revoke, name="invitation-revoke"),
+    path("audit/", views.project_audit, name="project-audit"),
+    path("", include("annotation.urls")),
+    path("", include("training.urls")),
+    path("", include("evaluation.urls")),
+]
+
+urlpatterns = [
+    path("", dashboard.home, name="home"),
+    path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("password/", auth_views.PasswordChangeView.as_view(), name="password_change"),
+    path("password/done/", auth_views.PasswordChangeDoneView.as_view(), name="password_change_done"),
+    path("preferences/", views.preferences, name="preferences"),
+    path("invitations/<str:token>/", views.invitation_accept, name="invitation-accept"),
+    path("projects/new/", views.project_create, name="project-create"),
+    path("projects/<slug:slug>/", include(project_urls)),
+    path("people/", views.user_list, name="user-list"),
+    path("people/invite/", views.user_invite, name="user-invite"),
+    path("audit/", views.site_audit, name="site-audit"),
+    path("gallery/", views.gallery, name="gallery"),
+    path("health/", views.health, name="health"),
+]
