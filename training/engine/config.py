@@ -1,0 +1,215 @@
+"""The configurations of the engine's three tasks and of the machine; importable without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from training.engine.settings import Settings, digest, filled, flag, number, one_of, setting, text, whole
+
+ALL_LINEAR = "all-linear"
+SEED_LIMIT = 2**31 - 1
+
+
+def _target_modules(value: Any) -> str:
+    names = (value,) if isinstance(value, str) else value
+    is_names = isinstance(names, tuple | list) and names and all(isinstance(n, str) and n.strip() for n in names)
+    if not is_names or (isinstance(value, str) and value != ALL_LINEAR):
+        return 'Give "all-linear", or a list of module names such as q_proj and v_proj.'
+    return ""
+
+
+@dataclass(frozen=True)
+class RunConfig(Settings):
+    """Everything that changes the result of LoRA supervised fine-tuning. Raises BadInput on a value out of range."""
+
+    not_identity: ClassVar[frozenset[str]] = frozenset({"base_model"})
+
+    base_model: str = setting(label="Base model", help_text="Folder of the base model on this host.", check=filled)
+    base_digest: str = setting(
+        "", label="Base model digest", check=digest,
+        help_text="SHA-256 of the base model; the run is refused when the folder no longer matches it.",
+    )  # fmt: skip
+    dataset_digest: str = setting(
+        "", label="Dataset digest", check=digest,
+        help_text="SHA-256 of the training and validation files; the run is refused when they no longer match it.",
+    )  # fmt: skip
+    rank: int = setting(
+        16, label="Rank", check=whole(1, 512),
+        help_text="Size of the adapter. More can learn more and takes more memory; 16 suits most tasks.",
+    )  # fmt: skip
+    alpha: int = setting(
+        32, label="Alpha", check=whole(1, 4096),
+        help_text="Strength of the adapter: its output is multiplied by alpha / rank. Twice the rank is usual.",
+    )  # fmt: skip
+    dropout: float = setting(
+        0.0, label="Dropout", check=number(0, 0.9),
+        help_text="Share of adapter inputs dropped at random. 0 is usual; 0.05 helps small datasets a little.",
+    )  # fmt: skip
+    target_modules: str | tuple[str, ...] = setting(
+        ALL_LINEAR, label="Target modules", check=_target_modules,
+        help_text='Which layers get an adapter: "all-linear" (recommended), or names such as q_proj and v_proj.',
+    )  # fmt: skip
+    epochs: int = setting(
+        3, label="Epochs", check=whole(1, 100), help_text="How many times each conversation is learnt from.",
+    )  # fmt: skip
+    learning_rate: float = setting(
+        2e-4, label="Learning rate", check=number(0, 1, above_low=True),
+        help_text="Peak step size. 2e-4 suits LoRA on models of billions of parameters; tiny models need more.",
+    )  # fmt: skip
+    batch_size: int = setting(
+        8, label="Batch size", check=whole(1, 4096), help_text="Conversations computed at once.",
+    )  # fmt: skip
+    accumulation: int = setting(
+        1, label="Accumulation", check=whole(1, 4096),
+        help_text="Batches added up before each update; batch size times accumulation is what counts for the result.",
+    )  # fmt: skip
+    max_length: int = setting(
+        2048, label="Longest conversation", check=whole(16, 1_048_576),
+        help_text="In tokens. Longer conversations are cut at the end; the run is refused if that cuts a whole answer.",
+    )  # fmt: skip
+    warmup_share: float = setting(
+        0.03, label="Warm-up", check=number(0, 0.5),
+        help_text="Share of the updates over which the learning rate rises from 0 to its peak.",
+    )  # fmt: skip
+    schedule: str = setting(
+        "cosine", label="Schedule", check=one_of("cosine", "linear", "constant"),
+        help_text="How the learning rate falls after the warm-up.",
+    )  # fmt: skip
+    seed: int = setting(
+        42, label="Seed", check=whole(0, SEED_LIMIT),
+        help_text="Fixes the adapter's first values, the order of the data and dropout; same seed, same adapter.",
+    )  # fmt: skip
+    precision: str = setting(
+        "float32", label="Precision", check=one_of("float32", "bfloat16"),
+        help_text="Number format of the base model: bfloat16 on graphics cards, float32 on processors.",
+    )  # fmt: skip
+    scored_answers: int = setting(
+        0, label="Scored answers", check=whole(0, 10_000),
+        help_text="How many validation conversations are answered at each evaluation, to show the exact match.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MachineConfig(Settings):
+    """How the work is laid onto this machine; changes speed and memory, never what is computed beyond rounding."""
+
+    device: str = setting(
+        "auto", label="Device", check=one_of("auto", "cpu", "cuda"),
+        help_text="auto takes a graphics card when there is one.",
+    )  # fmt: skip
+    threads: int = setting(
+        1, label="Threads", check=whole(1, 1024),
+        help_text="Processor threads. One is fastest for tiny models and on busy machines.",
+    )  # fmt: skip
+    micro_batch_tokens: int = setting(
+        0, label="Tokens at once", check=whole(0, 16_777_216),
+        help_text="Splits batches that hold more tokens than this, to save memory; 0 never splits.",
+    )  # fmt: skip
+    packing: str = setting(
+        "auto", label="Packing", check=one_of("auto", "on", "off"),
+        help_text="Lay conversations end to end instead of padding them; auto packs on graphics cards only.",
+    )  # fmt: skip
+    recompute_activations: bool = setting(
+        False, label="Recompute activations", check=flag,
+        help_text="Saves much memory and costs about a fifth of the speed.",
+    )  # fmt: skip
+    checkpoint_seconds: float = setting(
+        60.0, label="Seconds between checkpoints", check=number(0, 86_400),
+        help_text="The most work that a killed process can lose; 0 saves after every update.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GenerateConfig(Settings):
+    """Everything that changes the answers of one batch inference. Raises BadInput on a value out of range."""
+
+    not_identity: ClassVar[frozenset[str]] = frozenset({"base_model", "adapter"})
+
+    base_model: str = setting(label="Base model", help_text="Folder of the base model on this host.", check=filled)
+    base_digest: str = setting(
+        "", label="Base model digest", check=digest,
+        help_text="SHA-256 of the base model; refused when the folder no longer matches it.",
+    )  # fmt: skip
+    adapter: str = setting(
+        "", label="Adapter", help_text="Folder of the adapter; empty for the base model alone.", check=text
+    )  # fmt: skip
+    adapter_digest: str = setting(
+        "", label="Adapter digest", check=digest,
+        help_text="SHA-256 of the adapter; refused when the folder no longer matches it.",
+    )  # fmt: skip
+    max_new_tokens: int = setting(
+        256, label="Longest answer", check=whole(1, 131_072), help_text="In tokens; a longer answer is cut there.",
+    )  # fmt: skip
+    temperature: float = setting(
+        0.0, label="Temperature", check=number(0, 5),
+        help_text="0 always takes the likeliest token; higher values vary more.",
+    )  # fmt: skip
+    seed: int = setting(
+        42, label="Seed", check=whole(0, SEED_LIMIT), help_text="Fixes the random choices above temperature 0.",
+    )  # fmt: skip
+    batch_tokens: int = setting(
+        16_384, label="Tokens at once", check=whole(16, 16_777_216),
+        help_text="Room for prompts and answers computed together; less saves memory.",
+    )  # fmt: skip
+    precision: str = setting(
+        "float32", label="Precision", check=one_of("float32", "bfloat16"),
+        help_text="Number format of the model: bfloat16 on graphics cards, float32 on processors.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BuildConfig(Settings):
+    """A small Llama and its tokenizer, made from a text corpus alone. The defaults give about 2 million parameters."""
+
+    licence: str = setting(
+        label="Licence", help_text="Licence of the corpus, which is also the licence of the model.", check=filled
+    )
+    credit: str = setting(
+        label="Credit", help_text="Who made the corpus and where it is from; kept beside the model.", check=filled
+    )
+    vocabulary: int = setting(
+        2048, label="Vocabulary", help_text="Tokens of the byte-level BPE tokenizer.", check=whole(300, 65_536)
+    )
+    hidden: int = setting(192, label="Width", help_text="Size of the hidden state.", check=whole(8, 1024))
+    layers: int = setting(4, label="Layers", help_text="Decoder layers.", check=whole(1, 32))
+    heads: int = setting(6, label="Heads", help_text="Attention heads.", check=whole(1, 64))
+    kv_heads: int = setting(2, label="Key heads", help_text="Key and value heads.", check=whole(1, 64))
+    mlp: int = setting(512, label="MLP width", help_text="Inner width of each layer.", check=whole(8, 8192))
+    context: int = setting(2048, label="Context", help_text="Longest conversation in tokens.", check=whole(64, 131_072))
+    steps: int = setting(700, label="Updates", help_text="Updates of pre-training.", check=whole(1, 100_000))
+    step_tokens: int = setting(2048, label="Tokens per update", help_text="In tokens.", check=whole(64, 1_048_576))
+    window: int = setting(256, label="Window", help_text="Length of a training row in tokens.", check=whole(16, 8192))
+    learning_rate: float = setting(
+        3e-3, label="Learning rate", help_text="Peak step size.", check=number(0, 1, above_low=True)
+    )
+    seed: int = setting(42, label="Seed", help_text="Fixes first values and data order.", check=whole(0, SEED_LIMIT))
+
+    @classmethod
+    def problems(cls, values: Mapping[str, Any]) -> dict[str, str]:
+        """As for every configuration, and the shapes must divide."""
+        found = super().problems(values)
+        hidden, heads, kv_heads = (values.get(name, getattr(cls, name)) for name in ("hidden", "heads", "kv_heads"))
+        if not found and (hidden % (2 * heads) or heads % kv_heads):
+            found["heads"] = "The width must be divisible by twice the heads, and the heads by the key heads."
+        return found
+
+
+TASKS: Mapping[str, type[Settings]] = MappingProxyType(
+    {"train": RunConfig, "generate": GenerateConfig, "build-base": BuildConfig}
+)
+
+DEMO_SETTINGS: Mapping[str, Any] = MappingProxyType(
+    {
+        "learning_rate": 4e-3,
+        "rank": 16,
+        "alpha": 32,
+        "epochs": 4,
+        "batch_size": 8,
+        "max_length": 512,
+        "scored_answers": 100,
+    }
+)
+"""RunConfig values with which the tiny base model learns the section task in about a minute on one core."""
