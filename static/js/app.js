@@ -1,0 +1,57 @@
+// Finds elements with data-module, imports each module once, and mounts it: mount(element) returns what unmounts it.
+import { mountConfirm } from "./modules/confirm.js";
+import { mountFrame } from "./modules/frame.js";
+import { mountHotkeys } from "./modules/hotkeys.js";
+
+// Spelled out, so that the static files storage can give each file its hashed name.
+const modules = {
+  autosave: () => import("./modules/autosave.js"),
+  "code-picker": () => import("./modules/code-picker.js"),
+  copy: () => import("./modules/copy.js"),
+  elapsed: () => import("./modules/elapsed.js"),
+  "file-drop": () => import("./modules/file-drop.js"),
+  "loss-chart": () => import("./modules/loss-chart.js"),
+  "note-find": () => import("./modules/note-find.js"),
+  rating: () => import("./modules/rating.js"),
+  "section-headings": () => import("./modules/section-headings.js"),
+  "span-editor": () => import("./modules/span-editor.js"),
+  theme: () => import("./modules/theme.js"),
+};
+const mounted = new Map();
+
+async function mountOne(element, name) {
+  if (!modules[name]) throw new Error(`No module is called "${name}": app.js lists them.`);
+  const { mount } = await modules[name]();
+  if (!element.isConnected) return;
+  const unmount = mount(element);
+  if (unmount) mounted.get(element).push(unmount);
+}
+
+/** Mounts every module in `root`, the element itself included; what is mounted already stays as it is. */
+function mountAll(root) {
+  const found = [...root.querySelectorAll("[data-module]")];
+  if (root.matches?.("[data-module]")) found.unshift(root);
+  for (const element of found) {
+    if (mounted.has(element)) continue;
+    mounted.set(element, []);
+    for (const name of element.dataset.module.split(" ")) mountOne(element, name);
+  }
+}
+
+/** Unmounts what has left the page, so that no listener or timer outlives its element. */
+function sweep() {
+  for (const [element, unmounts] of mounted) {
+    if (element.isConnected) continue;
+    for (const unmount of unmounts) unmount();
+    mounted.delete(element);
+  }
+}
+
+mountFrame();
+mountConfirm();
+mountHotkeys();
+mountAll(document.body);
+document.addEventListener("htmx:load", (event) => {
+  sweep();
+  mountAll(event.target);
+});
