@@ -1,5 +1,8 @@
 from django.apps import AppConfig
 
+# Tasks are sent and registered on the current Celery application: it must be ours in every process.
+from clinicalft import celery as celery
+
 
 class ClinicalftConfig(AppConfig):
     """The shared ground: people, projects, access, audit, background work."""

@@ -16,6 +16,7 @@ ALLOWED = (
     "object_type",
     "project_id",
     "queue",
+    "row",
     "status_code",
     "task",
     "task_id",

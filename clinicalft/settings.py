@@ -231,14 +231,15 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# Longer than a trainer needs to save a checkpoint (30 s): then the worker lets go.
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 45
+# Short work ends within this time after SIGQUIT; a trainer is told by the death of its parent and saves by itself.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_QUEUES = {"default": {}, "gpu": {}}
 CELERY_TASK_ROUTES = {"clinicalft.tasks.requeue_lost_work": {"queue": "default"}}
 CELERY_BEAT_SCHEDULE = {"requeue lost work": {"task": "clinicalft.tasks.requeue_lost_work", "schedule": 15.0}}
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+# The default scheduler keeps its clock in a pickle; ours runs every 15 s and needs no memory.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"
 
 # Logs: JSON lines with listed keys, no bodies, no mail

@@ -1,0 +1,107 @@
+"""Fixtures of every test. The servers and the state folder come from `tests.ground`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser journeys come last and one at a time, so that nothing else takes the processor from them."""
+    for item in items:
+        if item.path.parent.name == "functional":
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture
+def child_environment(db: None) -> dict[str, str]:
+    """Environment of a child process that is to work on this test's database, Redis and state folder.
+
+    The child sees only what is committed: use it with `transactional_db` or `live_server`.
+    """
+    options = connection.settings_dict
+    url = f"postgresql://{options['USER']}:{options['PASSWORD']}@/{options['NAME']}?host={options['HOST'] or 'localhost'}"
+    if options["PORT"]:
+        url += f"&port={options['PORT']}"
+    return {
+        **os.environ,
+        "DATABASE_URL": url,
+        "REDIS_URL": os.environ["REDIS_URL"],
+        "SECRET_KEY": settings.SECRET_KEY,
+        "FIELD_KEYS": ",".join(settings.FIELD_KEYS),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@pytest.fixture
+def empty_broker() -> Iterator[redis.Redis]:
+    """This process's Redis database, empty before and after."""
+    client = redis.from_url(os.environ["REDIS_URL"])
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start_worker(
+    transactional_db: None, child_environment: dict[str, str], empty_broker: redis.Redis, tmp_path: Path
+) -> Iterator[StartWorker]:
+    """Starts a real Celery worker: `start_worker("default")`, `start_worker("gpu")`; all end with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(queue: str = "default", *options: str) -> "subprocess.Popen[bytes]":
+        name = f"{queue}{len(started)}-{os.getpid()}"
+        with (tmp_path / f"{name}.log").open("wb") as log:
+            command = [sys.executable, "-m", "celery", "-A", "clinicalft.celery", "worker", "-Q", queue, "-c", "1"]
+            worker = subprocess.Popen(
+                [*command, "-n", f"{name}@test", "--without-mingle", "--without-gossip", *options],
+                cwd=ROOT, env=child_environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        if worker.poll() is None:
+            worker.send_signal(3)  # SIGQUIT: a worker that is busy does not keep the test run waiting
+    for worker in started:
+        try:
+            worker.wait(20)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium or Chrome on this machine."""
+    for name in (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"):
+        if name and (found := shutil.which(name)):
+            return found
+    pytest.fail("There is no Chromium: apt-get install chromium, or set CHROMIUM to the path of one.")
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30, every: float = 0.1) -> Any:
+    """The first true value of `condition`; fails the test when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(every)
+    pytest.fail(f"Nothing after {seconds} s: {condition}")
