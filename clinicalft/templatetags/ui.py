@@ -210,7 +210,7 @@ def pagination(context: dict[str, Any], page: Page[Any], noun: str = "rows", nam
 
 
 @register.inclusion_tag("components/table.html")
-def data_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "Nothing here yet.") -> dict[str, Any]:
+def data_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "Nothing yet.") -> dict[str, Any]:
     """A table from data: "#label" is a numeric column, a cell is a value or {text, href, sub}, the first heads its row."""
     numeric = [label.startswith("#") for label in columns]
 
