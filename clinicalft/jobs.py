@@ -8,6 +8,8 @@ conditional update that exactly one worker wins), every write of the worker hold
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -130,6 +132,38 @@ def _end(lease: Lease, to: WorkStatus, **fields: Any) -> None:
         raise LeaseLost
     work = lease.model._default_manager.get(pk=lease.pk)
     audit.record(f"{_noun(lease.model)}_{to}", work, by=None, attempt=lease.attempt, error=work.error)
+
+
+@transaction.atomic
+def hand_back(lease: Lease) -> None:
+    """Puts interrupted work back into its queue, to go on from where it stopped; raises LeaseLost.
+
+    Being interrupted (a worker that shuts down) is nobody's fault, so it costs no attempt.
+    """
+    if not _held(lease).update(
+        status=WorkStatus.QUEUED, leased_until=None, queued_at=Now(), attempts_left=F("attempts_left") + 1
+    ):
+        raise LeaseLost
+    work = lease.model._default_manager.get(pk=lease.pk)
+    audit.record(f"{_noun(lease.model)}_INTERRUPTED", work, by=None, attempt=lease.attempt)
+    enqueue(work)
+
+
+@contextmanager
+def working(lease: Lease) -> Iterator[None]:
+    """The end of every task in one place: a Refused fails the row with its sentence, Cancelled cancels it, LeaseLost
+    stops quietly, and anything else fails it with the error's type (never its text, which may quote a note)."""
+    try:
+        yield
+    except LeaseLost:
+        log.warning("lease lost", extra={"work": lease.model.__name__, "row": lease.pk})
+    except Cancelled:
+        cancelled(lease)
+    except Refused as refusal:
+        fail(lease, refusal.sentence)
+    except Exception as error:
+        log.exception("work failed", extra={"work": lease.model.__name__, "row": lease.pk})
+        fail(lease, f"An error in the program stopped this ({type(error).__name__}). An admin finds more in the log.")
 
 
 @transaction.atomic

@@ -52,7 +52,10 @@ class DatasetRound(models.Model):
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="sources")
     round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="+")
-    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="+")
+    agreement = models.ForeignKey(
+        Agreement, null=True, on_delete=models.PROTECT, related_name="+",
+        help_text="None for gold labels of a source and for kinds without an agreement statistic.",
+    )  # fmt: skip
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["dataset", "round"], name="dataset_round_once")]

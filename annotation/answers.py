@@ -1,0 +1,59 @@
+"""The final answer of each item in a round: adjudicated, unanimous, or that of a strict majority of three and more."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.kinds import KINDS
+from annotation.models import Adjudication, Annotation, AnnotationStatus, Item, ItemStatus, Round
+
+OPEN = "not everyone has annotated it yet"
+WITHDRAWN = "its note was withdrawn"
+UNSETTLED = "readers disagree and nobody has adjudicated it"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An item with its final payload and where that came from, or no payload and the reason why there is none."""
+
+    item: Item
+    payload: dict[str, Any] | None
+    source: str
+
+
+def final_answers(round: Round) -> Iterator[Answer]:
+    """One Answer per item of the round, in item order. Three queries, whatever the number of items."""
+    schema = round.schema.content
+    settled = dict(Adjudication.objects.filter(item__round=round).values_list("item_id", "payload"))
+    submitted = defaultdict(list)
+    for item_id, payload in (
+        Annotation.objects.filter(round=round, status=AnnotationStatus.SUBMITTED)
+        .order_by("item_id", "annotator_id")
+        .values_list("item_id", "payload")
+    ):
+        submitted[item_id].append(payload)
+    for item in round.items.select_related("note__note__patient").order_by("number"):
+        yield _answer(item, settled.get(item.pk), submitted[item.pk], round.kind, schema)
+
+
+def _answer(
+    item: Item, settled: dict[str, Any] | None, payloads: list[dict[str, Any]], kind: str, schema: dict[str, Any]
+) -> Answer:
+    if item.status == ItemStatus.WITHDRAWN:
+        return Answer(item, None, WITHDRAWN)
+    if settled is not None:
+        return Answer(item, settled, "adjudicated")
+    if item.status == ItemStatus.OPEN:
+        return Answer(item, None, OPEN)
+    if len(payloads) == 1:
+        return Answer(item, payloads[0], "single reader")
+    units = [KINDS[kind].unit(payload, schema) for payload in payloads]
+    unit, n = Counter(units).most_common(1)[0]
+    if unit is None:
+        return Answer(item, None, UNSETTLED)
+    if n == len(units):
+        return Answer(item, payloads[units.index(unit)], "all readers agree")
+    if len(units) >= 3 and 2 * n > len(units):
+        return Answer(item, payloads[units.index(unit)], "most readers agree")
+    return Answer(item, None, UNSETTLED)

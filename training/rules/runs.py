@@ -1,0 +1,76 @@
+"""May a base model be registered, a run be started, cancelled or resumed, and if not, why."""
+
+from pathlib import Path, PurePosixPath
+
+from django.conf import settings
+
+from clinicalft.access import Refused, check_permission
+from clinicalft.models import Project, User, WorkStatus
+from clinicalft.roles import Permission
+from training.models import BaseModel, Dataset, Run
+from training.rules.datasets import check_frozen
+
+
+def base_model_path(folder: str) -> Path:
+    """The folder of a base model below the folder of models of this site; refuses anything that leads out of it."""
+    relative = PurePosixPath(folder)
+    root = Path(settings.MODELS_DIR).resolve()
+    path = (root / relative).resolve()
+    if relative.is_absolute() or path == root or not path.is_relative_to(root):
+        raise Refused("outside", "Name a folder inside the folder of models of this site, for example llama-3.1-8b.")
+    return path
+
+
+def check_register_base_model(user: User, folder: str) -> None:
+    """An admin of the site registers a folder that is there and not registered yet."""
+    check_permission(user, Permission.BASE_MODEL_REGISTER)
+    if not base_model_path(folder).is_dir():
+        raise Refused("no-folder", f"There is no folder “{folder}” in the folder of models. Copy the model there first.")
+    if BaseModel.objects.filter(folder=folder).exclude(status=WorkStatus.FAILED).exists():
+        raise Refused("registered", "This folder is registered already.")
+
+
+def check_base_model(base_model: BaseModel) -> None:
+    """Runs start from models whose facts and digest have been read."""
+    if base_model.status != WorkStatus.DONE:
+        state = WorkStatus(base_model.status).label.lower()
+        raise Refused("not-ready", f"{base_model} is not ready ({state}). {base_model.error}".strip())
+
+
+def check_start_run(user: User, project: Project) -> None:
+    """An admin starts runs, and only when there is a frozen dataset and a base model to start from.
+
+    The agreement gate stands before the dataset: a dataset can only be frozen from rounds that passed it.
+    """
+    check_permission(user, Permission.RUN_START, project)
+    if not project.datasets.filter(status=WorkStatus.DONE).exists():
+        raise Refused(
+            "no-dataset",
+            "There is no frozen dataset yet. A lead freezes one from rounds that have passed their agreement gate.",
+        )
+    if not BaseModel.objects.filter(status=WorkStatus.DONE).exists():
+        raise Refused("no-base-model", "No base model is ready yet. Register one, or wait until the demo model is built.")
+
+
+def check_run_parts(project: Project, dataset: Dataset, base_model: BaseModel) -> None:
+    """A run's dataset is of its project and frozen, and its base model is ready."""
+    if dataset.project_id != project.pk:
+        raise Refused("other-project", "This dataset belongs to another project.")
+    check_frozen(dataset)
+    check_base_model(base_model)
+
+
+def check_cancel_run(user: User, run: Run) -> None:
+    """A run that has not ended can be cancelled; it saves a checkpoint first."""
+    check_permission(user, Permission.RUN_START, run.project)
+    if run.is_finished:
+        raise Refused("finished", "This run has already ended.")
+    if run.cancel_requested_at:
+        raise Refused("cancelling", "It was asked to stop and is saving its checkpoint.")
+
+
+def check_resume_run(user: User, run: Run) -> None:
+    """A failed or cancelled run can go on from its newest checkpoint."""
+    check_permission(user, Permission.RUN_START, run.project)
+    if run.status not in (WorkStatus.FAILED, WorkStatus.CANCELLED):
+        raise Refused("not-ended", "Only a run that failed or was cancelled can be resumed.")
