@@ -140,6 +140,18 @@ def note_text(text: str) -> SafeString:
     return format_html_join("", '<p dir="auto">{}</p>', ((line,) for line in text.split("\n")))
 
 
+# ---------- acts
+
+
+@register.inclusion_tag("components/button.html")
+def button(label: str, **options: Any) -> dict[str, Any]:
+    """A button, or with `href` a link that looks like one; `components/button.html` lists the options.
+
+    A tag and not an include, so that a `form` or `name` in the context of a page never leaks into it.
+    """
+    return {"label": label, **options}
+
+
 # ---------- forms
 
 
