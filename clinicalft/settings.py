@@ -73,7 +73,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "clinicalft.staticfiles.StaticFiles",
     "django.contrib.postgres",
     "csp",
     "django_htmx",

@@ -66,7 +66,9 @@ def private_folder(path: Path, owner: Account) -> Path:
     found = path.stat()
     if found.st_uid != owner.uid:
         if os.geteuid() != 0:
-            raise Broken(f"{path} belongs to another user (an earlier start as root?): remove it or give it back to you.")
+            raise Broken(
+                f"{path} belongs to another user (an earlier start as root?): remove it or give it back to you."
+            )
         own_all(path, owner)
     if stat.S_IMODE(found.st_mode) != 0o700:
         path.chmod(0o700)

@@ -25,7 +25,6 @@ from clinicalft.embedded.places import (
     database_url,
     first_closed_parent,
     me,
-    own_all,
     private_folder,
     short_name,
     socket_folder,
@@ -93,7 +92,9 @@ class Postgres:
         closed = first_closed_parent(data, account)
         if closed is not None and not data.is_symlink():
             if data.exists():
-                raise Broken(f"{data} cannot be reached by the database's user: allow passing through {closed} (chmod o+x).")
+                raise Broken(
+                    f"{data} cannot be reached by the database's user: allow passing through {closed} (chmod o+x)."
+                )
             elsewhere = ROOT_STATE / short_name(self.var) / "postgres"
             elsewhere.parent.mkdir(parents=True, exist_ok=True)
             self.say(f"{closed} is closed to the database's user: the data goes to {elsewhere}, linked from {data}")
@@ -160,7 +161,9 @@ class Postgres:
             check=False,
         )
         if result.returncode:
-            raise Broken(f"PostgreSQL could not make its data folder: {(result.stderr.strip() or '?').splitlines()[-1]}")
+            raise Broken(
+                f"PostgreSQL could not make its data folder: {(result.stderr.strip() or '?').splitlines()[-1]}"
+            )
         # PG_VERSION is moved last: with it the folder is whole.
         for made in sorted(draft.iterdir(), key=lambda path: path.name == "PG_VERSION"):
             made.rename(data / made.name)
@@ -169,7 +172,9 @@ class Postgres:
     def _check_version(self, data: Path, binaries: Path) -> None:
         found = (data / "PG_VERSION").read_text().strip()
         if found != "18":
-            raise Broken(f"{data} was made by PostgreSQL {found}, this is 18 ({binaries}): export with the old one first.")
+            raise Broken(
+                f"{data} was made by PostgreSQL {found}, this is 18 ({binaries}): export with the old one first."
+            )
 
     def _process(self, data: Path, binaries: Path, account: Account) -> Process:
         sockets = private_folder(socket_folder(self.var, "postgres"), account)
@@ -194,7 +199,9 @@ class Postgres:
         deadline = time.monotonic() + 60
         while True:
             try:
-                with psycopg.connect(database_url(self.var, "postgres"), autocommit=True, connect_timeout=5) as connection:
+                with psycopg.connect(
+                    database_url(self.var, "postgres"), autocommit=True, connect_timeout=5
+                ) as connection:
                     if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
                 return
@@ -232,7 +239,9 @@ def _make_system_user() -> pwd.struct_passwd:
             capture_output=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Broken("PostgreSQL does not run as root and no user could be made for it: start as an ordinary user.") from error
+        raise Broken(
+            "PostgreSQL does not run as root and no user could be made for it: start as an ordinary user."
+        ) from error
     return pwd.getpwnam(SYSTEM_USER)
 
 

@@ -60,7 +60,7 @@ class Process:
         return self.child is not None and self.child.poll() is None
 
     def stop(self) -> None:
-        """Asks it to end, waits `grace` seconds, then kills what is left of its group. Does nothing when it has ended."""
+        """Asks it to end, waits `grace` seconds, then kills what is left of its group."""
         if self.child is None:
             return
         if self.is_running:

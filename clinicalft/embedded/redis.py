@@ -31,7 +31,7 @@ class Redis:
         binary = server_binary()
         if binary is None:
             raise Broken(
-                "There is no Redis: install redis-server or valkey-server (apt-get install redis-server), or set REDIS_URL."
+                "There is no Redis: install one (apt-get install redis-server, or valkey), or set REDIS_URL."
             )
         account = self._account()
         data = private_folder(self.var / "redis", account)
