@@ -7,6 +7,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from clinicalft.crypto import EncryptedTextField
@@ -36,6 +37,19 @@ class Batch(BackgroundWork):
 
     def __str__(self) -> str:
         return f"Batch {self.number}"
+
+
+class Upload(models.Model):
+    """A file that a person has sent and not confirmed yet, one per person and project; importing or discarding removes it."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
+    file_name = models.CharField(max_length=255)
+    content = EncryptedTextField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "created_by"], name="upload_once")]
 
 
 class Deidentification(BackgroundWork):
@@ -121,6 +135,10 @@ class Note(models.Model):
         return f"Note {self.number}"
 
 
+# A search index takes a limited number of words; the rest of a huge note is not searched.
+NOTE_SEARCH = SearchVector(Left("text", 100_000), config="simple")
+
+
 class DeidentifiedNote(models.Model):
     """The text of a note with its identifiers replaced. A correction is a new row that names the one it replaces."""
 
@@ -133,11 +151,18 @@ class DeidentifiedNote(models.Model):
     spans = models.JSONField(
         default=list, help_text="[{start, end, label, score, source}] in code points of the original; no text."
     )
+    risk = models.FloatField(default=0, help_text="Sum of 1 - score over its spans: how many of them may be wrong.")
     method = models.CharField(max_length=80)
     corrected_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", help_text="Nobody: the machine."
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Nobody: the machine.",
     )
     created_at = models.DateTimeField(default=timezone.now)
+    reviewed_at = models.DateTimeField(null=True, help_text="When a privacy officer last looked at it and saved.")
+    reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     released_at = models.DateTimeField(null=True)
     released_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
 
@@ -151,6 +176,7 @@ class DeidentifiedNote(models.Model):
                 name="deidentified_release_pair",
             ),
         ]
+        indexes = [GinIndex(NOTE_SEARCH, name="deidentified_search")]
 
     def __str__(self) -> str:
         return f"Note {self.note.number}"
@@ -341,7 +367,9 @@ class Assignment(models.Model):
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="assignments")
     round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="assignments")
     slot = models.PositiveSmallIntegerField()
-    position = models.PositiveIntegerField(help_text="Order of handing out in the round: first slots of all items first.")
+    position = models.PositiveIntegerField(
+        help_text="Order of handing out in the round: first slots of all items first."
+    )
     status = models.CharField(max_length=10, choices=AssignmentStatus.choices, default=AssignmentStatus.WAITING)
     annotator = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="assignments"
