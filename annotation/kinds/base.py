@@ -1,0 +1,168 @@
+"""What a kind of annotation is: the one shape that every module of this package fills in. Pure: no Django, no database.
+
+Schemas and payloads cross this border as plain JSON objects, exactly as they are stored.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from clinicalft.lib.spans import SpanError, check_quote
+
+Json = dict[str, Any]
+Unit = str | frozenset[str] | None
+DataType = Literal["nominal", "ordinal", "set"]
+M = TypeVar("M", bound=BaseModel)
+
+
+class BadPayload(ValueError):
+    """What somebody filled in does not fit. `field` says where, `sentence` what is wrong, without note text."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self.sentence = sentence
+
+
+class Strict(BaseModel):
+    """A model that knows all of its fields and is never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+class Span(Strict):
+    """Evidence: characters `start` up to and without `end` of the note, in code points, with what stands there."""
+
+    start: int
+    end: int
+    quote: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a payload as a person reads it: what it is about, what was answered, and the quoted evidence.
+
+    `key` is the same in two payloads that answer the same thing, so that a page can lay them side by side.
+    """
+
+    key: str
+    term: str
+    value: str
+    quotes: tuple[Span, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SchemaField:
+    """One thing that a lead fills in to make a schema of this kind."""
+
+    name: str
+    label: str
+    help: str = ""
+    widget: Literal["line", "text", "lines", "number", "check", "choice", "code_set"] = "line"
+    initial: Any = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    required: bool = True
+
+
+class Kind(ABC):
+    """A kind of annotation. Methods depend on their arguments only; payloads are valid where not said otherwise."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    # The family of the statistic that the agreement gate reads; None: every shared item is adjudicated instead.
+    headline: ClassVar[str | None]
+    editor: ClassVar[str]
+    schema_fields: ClassVar[tuple[SchemaField, ...]]
+
+    @abstractmethod
+    def schema(self, raw: Json) -> Json:
+        """`raw` as the content of a schema version. Raises BadPayload."""
+
+    @abstractmethod
+    def empty(self, schema: Json) -> Json:
+        """The payload of somebody who has not begun."""
+
+    @abstractmethod
+    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, str]) -> Json:
+        """`raw` as a payload that may be unfinished; labels, codes and offsets must be right. Raises BadPayload."""
+
+    @abstractmethod
+    def check_complete(self, payload: Json, schema: Json) -> None:
+        """Raises BadPayload while something that the schema asks for is missing."""
+
+    def parse(self, raw: Any, schema: Json, text: str, known: Mapping[str, str] | None = None) -> Json:
+        """`raw` as a finished payload about the note `text`. Raises BadPayload(field, sentence).
+
+        `known` maps each code that `codes(raw)` names and that exists to its description.
+        """
+        payload = self.draft(raw, schema, text, known or {})
+        self.check_complete(payload, schema)
+        return payload
+
+    def codes(self, raw: Any) -> frozenset[str]:
+        """The codes whose descriptions `parse` needs; none for kinds without a code set."""
+        return frozenset()
+
+    @abstractmethod
+    def unit(self, payload: Json, schema: Json) -> Unit:
+        """What agreement compares: a category, a set of codes, or None where only people can compare (free text)."""
+
+    def data_type(self, schema: Json) -> DataType | None:
+        """Of the units; None where there are none."""
+        return None
+
+    def categories(self, schema: Json) -> tuple[str, ...]:
+        """The declared categories in their order; empty where units are no single category."""
+        return ()
+
+    def scores(self, schema: Json) -> tuple[float, ...] | None:
+        """The number that each ordinal category stands for, or None: their ranks."""
+        return None
+
+    @abstractmethod
+    def instruction(self, schema: Json) -> str:
+        """The system text of a training example: what the model is asked to do."""
+
+    @abstractmethod
+    def answer(self, payload: Json, schema: Json) -> str:
+        """The assistant text of a training example."""
+
+    @abstractmethod
+    def parse_answer(self, text: str, schema: Json) -> Json | None:
+        """A model's output as a payload (without evidence), or None when it is not an answer to the question."""
+
+    @abstractmethod
+    def describe(self, payload: Json, schema: Json) -> Sequence[Line]:
+        """The payload in lines for reading and comparing."""
+
+    def export(self, payload: Json, schema: Json) -> Json:
+        """The payload as other programs get it."""
+        return payload
+
+
+def model_of(model: type[M], raw: Any, what: str) -> M:
+    """`raw` as `model`. Raises BadPayload that names the first faulty field."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as fault:
+        first = fault.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or what
+        raise BadPayload(where, f"The {what} is not well formed at {where}: {_lower_first(first['msg'])}.") from None
+
+
+def check_spans(spans: Sequence[Span], text: str, field_name: str) -> None:
+    """Raises BadPayload unless every span lies in `text` and quotes what stands there."""
+    for span in spans:
+        try:
+            check_quote(text, span.start, span.end, span.quote)
+        except SpanError as fault:
+            raise BadPayload(field_name, str(fault)) from None
+
+
+def _lower_first(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

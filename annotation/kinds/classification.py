@@ -1,0 +1,144 @@
+"""One label for the whole note: which section, how severe, which of a few answers."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from annotation.kinds.base import BadPayload, DataType, Json, Kind, Line, SchemaField, Strict, Unit, model_of
+
+
+class Label(Strict):
+    """A category. `value` is stored and trained on, `name` is shown, `key` presses it."""
+
+    value: str = Field(min_length=1, max_length=80)
+    name: str = Field(min_length=1, max_length=120)
+    description: str = Field(default="", max_length=400)
+    key: str = Field(default="", max_length=1)
+
+
+class Content(Strict):
+    """A schema: the question, its labels in order and how far apart they are."""
+
+    question: str = Field(min_length=1, max_length=600)
+    labels: tuple[Label, ...] = Field(min_length=2, max_length=200)
+    data_type: Literal["nominal", "ordinal"] = "nominal"
+    scores: tuple[float, ...] | None = None
+
+
+class Payload(Strict):
+    """The chosen label; nothing while undecided."""
+
+    label: str | None = None
+
+
+# Keys that the workbench needs for itself are not given to labels.
+KEYS = "1234567890"
+
+
+class Classification(Kind):
+    name = "classification"
+    title = "Classification"
+    description = "One label for each note, chosen by a single key."
+    headline = "kappa"
+    editor = "annotation/kinds/classification.html"
+    schema_fields = (
+        SchemaField("question", "Question", "What annotators decide about each note.", initial="Which label fits?"),
+        SchemaField(
+            "labels", "Labels", "One per line: value, or value | name | description. The first ten get the keys 1 to 0.",
+            widget="lines",
+        ),
+        SchemaField(
+            "data_type", "Order", "Ordered labels count a near miss as less of a disagreement.", widget="choice",
+            initial="nominal",
+            choices=(("nominal", "The labels have no order"), ("ordinal", "From least to most, as written")),
+        ),
+    )  # fmt: skip
+
+    def schema(self, raw: Json) -> Json:
+        """Labels may be lines "value | name | description" or objects; the first ten get a digit as their key."""
+        labels = raw.get("labels") or []
+        lines = labels.splitlines() if isinstance(labels, str) else labels
+        parsed = [_label(line) for line in lines if not isinstance(line, str) or line.strip()]
+        for key, label in zip(KEYS, parsed, strict=False):
+            if isinstance(label, dict):
+                label.setdefault("key", key)
+        content = model_of(Content, {**raw, "labels": parsed}, "schema")
+        _check_distinct("value", [label.value for label in content.labels])
+        _check_distinct("name", [label.name for label in content.labels])
+        _check_distinct("key", [label.key for label in content.labels if label.key])
+        if content.scores is not None and (
+            content.data_type != "ordinal" or len(content.scores) != len(content.labels)
+        ):
+            raise BadPayload("scores", "Scores belong to ordered labels, one for each.")
+        return content.model_dump(mode="json")
+
+    def empty(self, schema: Json) -> Json:
+        return {"label": None}
+
+    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, str]) -> Json:
+        payload = model_of(Payload, raw, "answer")
+        if payload.label is not None and payload.label not in self.categories(schema):
+            raise BadPayload(
+                "label",
+                f"“{payload.label}” is not a label of this schema version. Load the page again and choose one.",
+            )
+        return payload.model_dump()
+
+    def check_complete(self, payload: Json, schema: Json) -> None:
+        if payload["label"] is None:
+            raise BadPayload("label", "Choose a label first.")
+
+    def unit(self, payload: Json, schema: Json) -> Unit:
+        label: str = payload["label"]
+        return label
+
+    def data_type(self, schema: Json) -> DataType:
+        data_type: DataType = schema["data_type"]
+        return data_type
+
+    def categories(self, schema: Json) -> tuple[str, ...]:
+        return tuple(label["value"] for label in schema["labels"])
+
+    def scores(self, schema: Json) -> tuple[float, ...] | None:
+        return tuple(schema["scores"]) if schema.get("scores") else None
+
+    def instruction(self, schema: Json) -> str:
+        return f"{schema['question']} Answer with one of: {', '.join(self.categories(schema))}."
+
+    def answer(self, payload: Json, schema: Json) -> str:
+        label: str = payload["label"]
+        return label
+
+    def parse_answer(self, text: str, schema: Json) -> Json | None:
+        """The label whose value or name the answer is, whatever its case, spaces and closing punctuation."""
+        said = _plain(text)
+        for label in schema["labels"]:
+            if said in (_plain(label["value"]), _plain(label["name"])):
+                return {"label": label["value"]}
+        return None
+
+    def describe(self, payload: Json, schema: Json) -> Sequence[Line]:
+        names = {label["value"]: label["name"] for label in schema["labels"]}
+        return [Line("label", schema["question"], names.get(payload["label"], "not decided"))]
+
+
+def _label(line: Any) -> Any:
+    if not isinstance(line, str):
+        return dict(line) if isinstance(line, dict) else line
+    value, _, rest = (part.strip() for part in line.partition("|"))
+    name, _, description = (part.strip() for part in rest.partition("|"))
+    return {"value": value, "name": name or value, "description": description}
+
+
+def _check_distinct(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            raise BadPayload("labels", f"Two labels have the {what} “{name}”. Give each its own.")
+        seen.add(name.casefold())
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip(" .:\n\"'").casefold()
