@@ -151,6 +151,9 @@ class DeidentifiedNote(models.Model):
     spans = models.JSONField(
         default=list, help_text="[{start, end, label, score, source}] in code points of the original; no text."
     )
+    suspects = models.JSONField(
+        default=list, help_text="Spans like these that the second scan saw in the result: the reason to hold it back."
+    )
     risk = models.FloatField(default=0, help_text="Sum of 1 - score over its spans: how many of them may be wrong.")
     method = models.CharField(max_length=80)
     corrected_by = models.ForeignKey(
@@ -535,14 +538,18 @@ class Code(models.Model):
     code_set = models.CharField(max_length=40)
     code = models.CharField(max_length=12)
     description = models.CharField(max_length=300)
+    terms = models.TextField(blank=True, help_text="Other names that the code set lists for it, for the search.")
     is_billable = models.BooleanField(default=False)
     parent = models.CharField(max_length=12, blank=True)
     search = models.GeneratedField(
-        expression=SearchVector("code", "description", config="simple"),
+        expression=SearchVector("description", "terms", config="simple"),
         output_field=SearchVectorField(),
         db_persist=True,
     )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["code_set", "code"], name="code_once")]
-        indexes = [GinIndex(fields=["search"], name="code_search")]
+        indexes = [
+            GinIndex(fields=["search"], name="code_search"),
+            models.Index(fields=["code"], name="code_prefix", opclasses=["varchar_pattern_ops"]),
+        ]

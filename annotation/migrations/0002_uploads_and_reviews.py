@@ -63,6 +63,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="deidentifiednote",
+            name="suspects",
+            field=models.JSONField(
+                default=list,
+                help_text="Spans like these that the second scan saw in the result: the reason to hold it back.",
+            ),
+        ),
+        migrations.AddField(
+            model_name="deidentifiednote",
             name="risk",
             field=models.FloatField(
                 default=0, help_text="Sum of 1 - score over its spans: how many of them may be wrong."
