@@ -7,6 +7,7 @@ installs the app's needs into the Python that runs it (container images use that
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,14 @@ NODE_MODULES = ROOT / "node_modules"
 LOG = ROOT / "var" / "log" / "setup.log"
 
 OLDEST = (3, 11)
+# Large downloads and the long last step: enough to see that it goes on.
+PIP_STEPS = (
+    r"Downloading .*\(\d{2,}\.\d MB\)",
+    r"Downloading .*GB\)",
+    r"Installing collected packages",
+    r"Successfully",
+)
+NPM_STEPS = (r"added \d+", r"npm error")
 RUN = ("embedded", "deid", "engine")
 TEST = (*RUN, "test")
 
@@ -61,7 +70,7 @@ def install(python: Path, extras: tuple[str, ...]) -> None:
     needs = requirements(extras)
     say(f"installing {len(needs)} Python packages and what they need ({', '.join(('base', *extras))}); log: {LOG}")
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    _show([*command, "-c", str(ROOT / "requirements.lock"), *needs], "Collecting", "Downloading", "Installing")
+    _show([*command, "-c", str(ROOT / "requirements.lock"), *needs], *PIP_STEPS)
 
 
 def requirements(extras: tuple[str, ...]) -> list[str]:
@@ -92,7 +101,7 @@ def browser_libraries(*, for_tests: bool = False) -> None:
         environment["PATH"] = f"{node / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
         npm = str(node / "bin" / "npm")
     command = [npm, "ci", "--no-audit", "--no-fund", *([] if for_tests else ["--omit=dev"])]
-    _show(command, "added", "npm error", env=environment)
+    _show(command, *NPM_STEPS, env=environment)
     stamp.write_text(json.dumps(wanted))
 
 
@@ -163,8 +172,8 @@ def _is_python_alive(version: list[int]) -> bool:
     return result.stdout.strip() == str(version)
 
 
-def _show(command: list[str], *beginnings: str, env: dict[str, str] | None = None) -> None:
-    """Runs a command, shows the lines that begin so, logs all of them; ends the program when it fails."""
+def _show(command: list[str], *steps: str, env: "dict[str, str] | None" = None) -> None:
+    """Runs a command, shows the lines that match one of `steps`, logs all; ends the program when it fails."""
     LOG.parent.mkdir(parents=True, exist_ok=True)
     last: list[str] = []
     process = subprocess.Popen(
@@ -174,8 +183,8 @@ def _show(command: list[str], *beginnings: str, env: dict[str, str] | None = Non
         for line in process.stdout or []:
             log.write(line)
             last = [*last[-14:], line]
-            if line.lstrip().startswith(beginnings):
-                say(f"  {line.strip()[:110]}")
+            if any(re.match(step, line.lstrip()) for step in steps):
+                say(f"  {line.strip()[:100]}")
     if process.wait():
         sys.stderr.writelines(last)
         stop(f"{Path(command[0]).name} failed (whole log: {LOG}). Mend that and start again: what is done is kept.")

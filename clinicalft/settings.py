@@ -182,16 +182,17 @@ STATICFILES_DIRS: list[Path | tuple[str, Path]] = [
     *(path for path in [BASE_DIR / "static"] if path.is_dir()),
     *((prefix, path) for prefix, path in _npm_folders if path.is_dir()),
 ]
-COLLECTED = (STATIC_ROOT / "staticfiles.json").is_file() and not DEBUG
+# bin/up and the images serve what collectstatic made, compressed and with names that a browser may keep for ever.
+COLLECTED_STATIC = environment.flag("COLLECTED_STATIC", default=PRODUCTION)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if COLLECTED
+        if COLLECTED_STATIC
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = not COLLECTED
+WHITENOISE_USE_FINDERS = not COLLECTED_STATIC
 
 # Files that people bring
 

@@ -207,7 +207,7 @@ class Postgres:
                 return
             except psycopg.OperationalError as error:
                 if not process.is_running:
-                    raise Broken(f"PostgreSQL ended at once: {process.last_line()} (see {process.log})") from error
+                    raise Broken(f"PostgreSQL ended at once: {process.why_it_ended()} (see {process.log})") from error
                 if time.monotonic() > deadline:
                     process.stop()
                     raise Broken(f"PostgreSQL did not answer within a minute: see {process.log}") from error

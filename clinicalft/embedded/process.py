@@ -1,5 +1,6 @@
 """One child process: started in a session of its own, logged to a file, stopped by its own signal, never orphaned."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -72,13 +73,20 @@ class Process:
                 self.child.wait()
         self.child = None
 
-    def last_line(self) -> str:
-        """The last line of its log, for the sentence that says why it died."""
-        try:
+    def sweep(self) -> None:
+        """Kills what a process that died left of its group: a pool that works on without its worker, for one."""
+        if self.child is not None and not self.is_running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+
+    def why_it_ended(self) -> str:
+        """The signal that killed it, or the last line that it logged."""
+        if self.child is not None and self.child.returncode is not None and self.child.returncode < 0:
+            return f"killed by {signal.Signals(-self.child.returncode).name}"
+        with contextlib.suppress(FileNotFoundError):
             lines = self.log.read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
-        except FileNotFoundError:
-            return ""
-        return lines[-1] if lines else ""
+            return lines[-1][:300] if lines else "it said nothing"
+        return "it said nothing"
 
 
 def follow_parent(sent: int) -> Callable[[], None] | None:

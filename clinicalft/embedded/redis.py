@@ -30,9 +30,7 @@ class Redis:
         """Ends a leftover server, starts a new one and waits until it answers; raises Broken in one line."""
         binary = server_binary()
         if binary is None:
-            raise Broken(
-                "There is no Redis: install one (apt-get install redis-server, or valkey), or set REDIS_URL."
-            )
+            raise Broken("There is no Redis: install one (apt-get install redis-server, or valkey), or set REDIS_URL.")
         account = self._account()
         data = private_folder(self.var / "redis", account)
         sockets = private_folder(socket_folder(self.var, "redis"), account)
@@ -42,12 +40,12 @@ class Redis:
         if not self._answers(process):
             # The broker holds ids only, and the janitor sends lost ones again: nothing is lost with its file.
             aside = data.with_name(f"redis.broken-{time.strftime('%Y%m%d-%H%M%S')}")
-            self.say(f"Redis cannot read its file ({process.last_line()}): set aside as {aside}, starting empty")
+            self.say(f"Redis cannot read its file ({process.why_it_ended()}): set aside as {aside}, starting empty")
             data.rename(aside)
             private_folder(data, account)
             process.start()
             if not self._answers(process):
-                raise Broken(f"Redis does not start: {process.last_line()} (see {process.log})")
+                raise Broken(f"Redis does not start: {process.why_it_ended()} (see {process.log})")
         return process
 
     def _account(self) -> Account:

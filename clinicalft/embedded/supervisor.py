@@ -44,11 +44,12 @@ class Supervisor:
         for one in self.all:
             if one.process.is_running:
                 continue
-            why = one.process.last_line()
+            why = one.process.why_it_ended()
             one.ended_at.append(time.monotonic())
             if len(one.ended_at) == RESTARTS_A_MINUTE and one.ended_at[-1] - one.ended_at[0] < 60:
                 raise Broken(f"{one.process.name} ends again and again: {why} (see {one.process.log})")
-            self.say(f"{one.process.name} ended ({why or 'it said nothing'}): starting it again")
+            one.process.sweep()
+            self.say(f"{one.process.name} ended ({why}): starting it again")
             one.process = one.restart()
 
     def stop(self) -> None:

@@ -154,7 +154,7 @@ def run(options: argparse.Namespace, var: Path, supervisor: Supervisor) -> None:
     """Starts everything and returns only by an exception: Broken, or KeyboardInterrupt for Ctrl-C and SIGTERM."""
     held = lock(var)
     say("starting PostgreSQL and Redis, unless DATABASE_URL and REDIS_URL name others")
-    environment = {**os.environ, "CLINICALFT_VAR": str(var), **add_servers(supervisor, var)}
+    environment = {**os.environ, "CLINICALFT_VAR": str(var), "COLLECTED_STATIC": "true", **add_servers(supervisor, var)}
     say("bringing the database up to date")
     manage(environment, "migrate", "--noinput", "--verbosity", "0")
     collect_static(environment, var)
