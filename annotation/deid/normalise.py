@@ -1,0 +1,106 @@
+"""A shadow copy of a note in which odd characters look ordinary, with the way back to the characters of the note.
+
+Only detection reads the shadow. Full-width and other digits become 0-9, ligatures open up, curly quotes and long dashes become
+plain, invisible characters vanish, and Cyrillic or Greek look-alikes inside a Latin word become Latin.
+"""
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import regex
+
+PLAIN = str.maketrans(
+    {
+        "‘": "'",
+        "’": "'",
+        "ʼ": "'",
+        "`": "'",
+        "“": '"',
+        "”": '"',
+        "‐": "-",
+        "‑": "-",
+        "‒": "-",
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "⁄": "/",
+        "∕": "/",
+        "\u00a0": " ",
+        "\u202f": " ",
+        "\u2007": " ",
+        "\u2009": " ",
+    }
+)
+LOOK_ALIKES = str.maketrans("АВЕКМНОРСТУХаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXaeopcyxijsABEZHIKMNOPTYXo")
+WORD = regex.compile(r"\p{L}+")
+LATIN = regex.compile(r"\p{Latin}")
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """`text` as detection sees it; character i of it stands for characters `starts[i]` to `ends[i]` of the note."""
+
+    text: str
+    starts: list[int] | range
+    ends: list[int] | range
+
+    def to_note(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the note that the non-empty span `start`-`end` of the shadow stands for."""
+        return self.starts[start], self.ends[end - 1]
+
+    def mapped(self, change: Callable[[str], str]) -> "Shadow":
+        """A further shadow, each character replaced by `change(character)`, which may be longer, shorter or empty."""
+        parts = [
+            (change(character), start, end)
+            for character, start, end in zip(self.text, self.starts, self.ends, strict=True)
+        ]
+        return Shadow(
+            "".join(part for part, _, _ in parts),
+            [start for part, start, _ in parts for _ in part],
+            [end for part, _, end in parts for _ in part],
+        )
+
+
+def shadow_of(text: str) -> Shadow:
+    """The shadow of a note. A text of plain ASCII is its own shadow."""
+    plain = Shadow(text, range(len(text)), range(1, len(text) + 1))
+    if text.isascii():
+        return plain
+    shadow = plain.mapped(_plain)
+    return Shadow(_without_look_alikes(shadow.text), shadow.starts, shadow.ends)
+
+
+def folded(shadow: Shadow) -> Shadow:
+    """The shadow without case and accents, for comparing names: "Müller" and "MULLER" become one."""
+    return shadow.mapped(fold)
+
+
+def fold(text: str) -> str:
+    """`text` without case and accents."""
+    if text.isascii():
+        return text.lower()
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in letters if not unicodedata.combining(character))
+
+
+def _plain(character: str) -> str:
+    if character.isascii():
+        return character
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    kind = unicodedata.category(character)
+    if kind == "Cf":
+        return ""
+    plain = character.translate(PLAIN)
+    if plain.isascii() or unicodedata.decomposition(character).startswith(("<super>", "<sub>", "<fraction>")):
+        return plain
+    return unicodedata.normalize("NFKC", plain)
+
+
+def _without_look_alikes(text: str) -> str:
+    def latin(match: regex.Match[str]) -> str:
+        word = match.group()
+        return word.translate(LOOK_ALIKES) if LATIN.search(word) else word
+
+    return WORD.sub(latin, text)
