@@ -14,8 +14,10 @@ from clinicalft.stats.chance import (
     linear_weights,
     percent_agreement,
     quadratic_weights,
+    within_one_weights,
 )
 from clinicalft.stats.cohen import PairAgreement, cohen_kappa, light_kappa, rater_pairs, two_rater_parts
+from clinicalft.stats.icc import intraclass_correlations
 from clinicalft.stats.ratings import Category, RatingTable
 from clinicalft.stats.results import Estimate
 
@@ -48,7 +50,11 @@ def summarise(table: RatingTable, *, seed: int = 0, level: float = 0.95) -> dict
     When items have clusters, each statistic with an interval comes a second time as `<name>_cluster_robust`, and that
     is the one to trust. `seed` fixes the bootstrap. `level` 0.90 makes `low` the one-sided 95% limit.
     """
-    found = dict(two_rater_parts(table, level=level)) if table.n_raters == 2 and table.has_declared_scale else {}
+    found: dict[str, Estimate] = {}
+    if table.n_raters == 2 and table.has_declared_scale:
+        found |= two_rater_parts(table, level=level)
+    if table.data_type != "nominal":
+        found |= intraclass_correlations(table, level=level)
     for name, compute in _statistics(table, seed, level).items():
         found[name] = compute(clustered=False)
         if table.cluster is not None:
@@ -131,13 +137,16 @@ def _nominal_statistics(table: RatingTable, level: float) -> dict[str, Callable[
 
 
 def _weighted_statistics(table: RatingTable, level: float) -> dict[str, Callable[..., Estimate]]:
-    chosen: dict[str, Callable[..., Estimate]] = {}
+    patterns, near = table.patterns, "percent_within_one"
+    chosen: dict[str, Callable[..., Estimate]] = {
+        near: partial(percent_agreement, patterns, within_one_weights(table.scores), name=near, level=level)
+    }
     for kind, make in WEIGHTS.items():
         weights = make(table.scores)
         cohen, fleiss, ac2 = f"cohen_kappa_{kind}", f"fleiss_kappa_{kind}", f"gwet_ac2_{kind}"
         chosen[cohen] = partial(cohen_kappa, table, weights, name=cohen, level=level)
-        chosen[fleiss] = partial(fleiss_kappa, table.patterns, weights, name=fleiss, level=level)
-        chosen[ac2] = partial(gwet_ac, table.patterns, weights, name=ac2, level=level)
+        chosen[fleiss] = partial(fleiss_kappa, patterns, weights, name=fleiss, level=level)
+        chosen[ac2] = partial(gwet_ac, patterns, weights, name=ac2, level=level)
     return chosen
 
 

@@ -49,7 +49,8 @@ def krippendorff_alpha(
         distances = metric_distances(metric, patterns.scores)
         within = (counts * (counts @ distances)).sum(axis=1) / (paired.n_ratings - 1)
         units, compute = np.column_stack([within, counts]), fixed_alpha(distances)
-        influence = alpha_influence(within, counts, paired.n_items, distances) if metric == "nominal" else None
+        per_category = distances @ (paired.n_items @ counts)
+        influence = alpha_influence(within, counts, paired.n_items, per_category) if metric == "nominal" else None
     size, cluster = paired.n_items, None
     if clustered:
         of_item, cluster = paired.clusters()
@@ -75,15 +76,18 @@ def fixed_alpha(distances: Floats) -> Callable[[Floats], Floats]:
     return compute
 
 
-def alpha_influence(within: Floats, counts: Any, size: Ints, distances: Floats) -> Floats:
-    """Influence of each unit on alpha; `counts` may be sparse. As in Gwet 2014, the small-sample term is left out."""
-    n = float(size.sum())
-    n_k = np.asarray(size @ counts, dtype=np.float64).reshape(-1)
-    per_category = distances @ n_k
+def alpha_influence(within: Floats, counts: Any, size: Ints, per_category: Floats) -> Floats:
+    """Influence on alpha of each unit (`size` identical items), after Gwet 2014.
+
+    within: disagreement inside each unit; counts: units x categories, may be sparse; per_category: distances @ n_k
+    """
+    n, n_k = float(size.sum()), np.asarray(size @ counts, dtype=np.float64).reshape(-1)
     total, between, observed = n_k.sum(), float(n_k @ per_category), float(size @ within)
     n_ratings = np.asarray(counts.sum(axis=1), dtype=np.float64).reshape(-1)
     expected_change = np.asarray(counts @ per_category, dtype=np.float64).reshape(-1)
-    change = within * total + observed * n_ratings - 2 * observed * total / between * expected_change
+    # Gwet's variance corrects the observed agreement for small samples in the term for unequal numbers of ratings only.
+    unequal = n_ratings + (n_ratings - total / n) / total
+    change = within * total + observed * unequal - 2 * observed * total / between * expected_change
     return np.asarray(-n * change / between, dtype=np.float64)
 
 

@@ -28,7 +28,13 @@ def linear_weights(scores: Floats) -> Floats:
 
 def quadratic_weights(scores: Floats) -> Floats:
     """Agreement weights 1 - (difference / range)^2 of the category scores (Fleiss & Cohen 1973)."""
-    return 1 - ((scores[:, None] - scores[None, :]) / np.ptp(scores)) ** 2
+    return np.asarray(1 - ((scores[:, None] - scores[None, :]) / np.ptp(scores)) ** 2, dtype=np.float64)
+
+
+def within_one_weights(scores: Floats) -> Floats:
+    """Agreement weights 1 for the same or a neighbouring category of the declared order, else 0."""
+    rank = np.arange(len(scores))
+    return np.asarray(np.abs(rank[:, None] - rank[None, :]) <= 1, dtype=np.float64)
 
 
 def why_undefined(patterns: Patterns, *, needs_variation: bool = True) -> str:
@@ -77,16 +83,24 @@ class _Parts:
         return self.n / self.n_paired * self.has_pair * (self.observed - expected) / (1 - expected)
 
 
-def percent_agreement(patterns: Patterns, *, clustered: bool = False, level: float = 0.95) -> Estimate:
+def percent_agreement(
+    patterns: Patterns,
+    weights: Floats | None = None,
+    *,
+    name: str = "percent_agreement",
+    clustered: bool = False,
+    level: float = 0.95,
+) -> Estimate:
     """Share of rater pairs that chose the same category, averaged over items with two or more ratings (0 to 1).
+
+    With `weights` (q x q) near misses count as much as their weight says.
 
     Undefined when no item has two ratings. Interval: t over items (or clusters), cut to 0..1.
     """
-    name = "percent_agreement"
     if reason := why_undefined(patterns, needs_variation=False):
         return _undefined(name, reason, patterns, level)
     paired = patterns.with_at_least(2)
-    parts = _Parts.of(paired, identity_weights(patterns.scores))
+    parts = _Parts.of(paired, identity_weights(patterns.scores) if weights is None else weights)
     influence = parts.observed - parts.pa
     return _estimate(name, parts.pa, influence, paired, clustered, level, "mean over items", floor=0.0)
 

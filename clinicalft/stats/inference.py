@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 from clinicalft.stats.ratings import Floats, Ints
 from clinicalft.stats.results import Estimate
@@ -99,8 +99,8 @@ def bootstrapped(
     what = "items"
     if cluster is not None:
         groups = int(cluster.max()) + 1
-        membership = np.zeros((groups, len(cluster)))
-        membership[cluster, np.arange(len(cluster))] = 1.0
+        cells = (np.ones(len(cluster)), (cluster, np.arange(len(cluster))))
+        membership = sparse.csr_array(cells, shape=(groups, len(cluster)))
         units, size, what = membership @ units, np.ones(groups, dtype=np.int64), "clusters"
     n = int(size.sum())
     drawn = _replicate_values(units, size, compute, seed=seed, replicates=replicates)

@@ -128,7 +128,7 @@ class RatingTable:
             items=labels,
             data_type=kind,
             raters_identified=raters_identified,
-            cluster=_cluster_numbers(cluster, len(ratings)),
+            cluster=cluster_numbers(cluster, len(ratings)),
             category_scores=_scores(category_scores, scale, kind),
             has_declared_scale=declared,
         )
@@ -171,7 +171,7 @@ class RatingTable:
             items=tuple(item_at),
             data_type=kind,
             raters_identified=raters_identified,
-            cluster=_cluster_numbers(cluster, len(item_at)),
+            cluster=cluster_numbers(cluster, len(item_at)),
             category_scores=_scores(category_scores, scale, kind),
         )
 
@@ -185,8 +185,9 @@ class RatingTable:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every rater rated every item."""
-        return bool((self.codes != MISSING).all())
+        """Whether every item that anybody rated was rated by every rater."""
+        given = self.codes != MISSING
+        return bool(given[given.any(axis=1)].all())
 
     @cached_property
     def scores(self) -> Floats:
@@ -300,10 +301,12 @@ def _scores(given: Sequence[float] | None, scale: tuple[Category, ...], kind: Da
         raise BadRatings(f"{len(given)} category scores were given for {len(scale)} categories.")
     if not all(isinstance(score, int | float) and isfinite(score) for score in given):
         raise BadRatings("Every category score must be a finite number.")
+    if len(set(given)) == 1:
+        raise BadRatings("All category scores are equal, so no distance between categories exists.")
     return tuple(float(score) for score in given)
 
 
-def _cluster_numbers(cluster: Sequence[Hashable] | None, n_items: int) -> Ints | None:
+def cluster_numbers(cluster: Sequence[Hashable] | None, n_items: int) -> Ints | None:
     if cluster is None:
         return None
     if len(cluster) != n_items:

@@ -1,0 +1,65 @@
+"""Agreement of ratings that arrive as a JSON document, in the form that `manage.py agreement` reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clinicalft.stats.agreement import summarise
+from clinicalft.stats.codes import set_agreement
+from clinicalft.stats.ratings import BadRatings, RatingTable
+from clinicalft.stats.results import Estimate
+
+MULTILABEL = "multilabel"
+
+
+def read_ratings(document: Mapping[str, Any]) -> RatingTable:
+    """The rating table of one document; BadRatings says which field is wrong.
+
+    Fields: ratings (items x raters, null = no rating), data_type (nominal, ordinal, interval), categories, and if
+    wanted category_scores, raters, raters_identified, cluster. Other fields are ignored.
+    """
+    return RatingTable.from_lists(
+        _list(document, "ratings", required=True),
+        categories=_list(document, "categories"),
+        data_type=document.get("data_type", "nominal"),
+        raters=_list(document, "raters"),
+        raters_identified=_flag(document, "raters_identified"),
+        cluster=_list(document, "cluster"),
+        category_scores=_list(document, "category_scores"),
+    )
+
+
+def summarise_document(document: object, *, seed: int = 0) -> dict[str, Estimate]:
+    """Every statistic of one document by name; for data type "multilabel" each cell is a list of codes."""
+    if not isinstance(document, Mapping):
+        raise BadRatings("Expected one object with the fields data_type, categories and ratings.")
+    if document.get("data_type") != MULTILABEL:
+        return summarise(read_ratings(document), seed=seed)
+    sets = [_code_sets(row, number) for number, row in enumerate(_list(document, "ratings", required=True), start=1)]
+    return set_agreement(sets, cluster=_list(document, "cluster"), seed=seed)
+
+
+def _code_sets(row: object, item: int) -> list[frozenset[str] | None]:
+    if not isinstance(row, list):
+        raise BadRatings(f"Item {item} is not a list with one entry per rater.")
+    found: list[frozenset[str] | None] = []
+    for rater, codes in enumerate(row, start=1):
+        if codes is not None and not (isinstance(codes, list) and all(isinstance(code, str) for code in codes)):
+            raise BadRatings(f"Item {item}, rater {rater}: {codes!r} is not a list of codes; use null for not coded.")
+        found.append(None if codes is None else frozenset(codes))
+    return found
+
+
+def _list(document: Mapping[str, Any], field: str, *, required: bool = False) -> Any:
+    value = document.get(field)
+    if value is None and not required:
+        return None
+    if not isinstance(value, list):
+        raise BadRatings(f"The field {field} must be a list.")
+    return value
+
+
+def _flag(document: Mapping[str, Any], field: str) -> bool:
+    value = document.get(field, True)
+    if not isinstance(value, bool):
+        raise BadRatings(f"The field {field} must be true or false.")
+    return value
