@@ -1,5 +1,3 @@
-"""`manage.py agreement FILE.json`: every agreement statistic of ratings in a file, without a database."""
-
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,10 +12,10 @@ from clinicalft.stats.results import Estimate
 
 
 class Command(BaseCommand):
-    help = (
-        "Agreement of ratings in FILE: one JSON object (data_type, categories, ratings ...), a list of them, or an object "
-        "with a list under 'cases'. Prints a table, or with --json the statistics by name (by case id for a list)."
-    )
+    """Agreement of ratings in FILE: one JSON object (data_type, categories, ratings ...), a list of them, or an object
+    with a list under "cases". Prints a table; with --json the statistics by name, by case id when there are several."""
+
+    help = __doc__
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

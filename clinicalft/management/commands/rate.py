@@ -1,5 +1,3 @@
-"""`manage.py rate K N`: exact limits of a rate, and how many items show it to be below a target."""
-
 import json
 from typing import Any
 
@@ -10,7 +8,9 @@ from clinicalft.stats.results import Estimate
 
 
 class Command(BaseCommand):
-    help = "Exact 95% limits of K events in N items and, with --target P, the N that shows less than P with K events."
+    """Exact 95% limits of K events in N items; with --target P also the N that shows less than P with K events."""
+
+    help = __doc__
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -69,8 +69,6 @@ def _readable(found: dict[str, Any]) -> str:
     if "target" in found:
         word = "shown" if found["shown_below_target"] else "not shown"
         most = found["largest_k"]
-        allowed = (
-            f"{n} items allow at most {most} events" if most is not None else f"{n} items are too few even with none"
-        )
+        allowed = f"{n} items allow {most} events at most" if most is not None else f"{n} items are too few with none"
         lines.append(f"below {found['target']:g}: {word}; {k} events need {found['required_n']} items; {allowed}")
     return "\n".join(lines)
