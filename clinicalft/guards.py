@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
@@ -71,6 +71,6 @@ def _answer(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpRespo
         return render(request, "errors/refused.html", {"sentence": refusal.sentence}, status=409)
 
 
-def load(model: type[M], **lookup: Any) -> M:
+def load(rows: type[M] | QuerySet[M], **lookup: Any) -> M:
     """The row or 404; always pass the project (or a path to it), so that a stranger's id finds nothing."""
-    return get_object_or_404(model, **lookup)
+    return get_object_or_404(rows, **lookup)

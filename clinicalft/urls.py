@@ -28,6 +28,7 @@ urlpatterns = [
     path("invitations/<str:token>/", views.invitation_accept, name="invitation-accept"),
     path("projects/new/", views.project_create, name="project-create"),
     path("projects/<slug:slug>/", include(project_urls)),
+    path("base-models/", include("training.urls.base_models")),
     path("people/", views.user_list, name="user-list"),
     path("people/invite/", views.user_invite, name="user-invite"),
     path("audit/", views.site_audit, name="site-audit"),

@@ -141,13 +141,44 @@ class Run(BackgroundWork):
     def __str__(self) -> str:
         return f"Run {self.number}"
 
+    @property
+    def first_loss(self) -> float | None:
+        """Held-out loss per learnt token before training, which is that of the base model; None until it has ended."""
+        return self._loss(0)
+
+    @property
+    def last_loss(self) -> float | None:
+        """Held-out loss per learnt token of the adapter; None until the run has ended."""
+        return self._loss(-1)
+
+    @property
+    def loss_fall(self) -> float | None:
+        """By which share of the base model's held-out loss the adapter is lower; None until the run has ended."""
+        first, last = self.first_loss, self.last_loss
+        return None if not first or last is None else (first - last) / first
+
+    def _loss(self, index: int) -> float | None:
+        evaluations = self.result.get("evaluations")
+        return evaluations[index]["loss"] if evaluations else None
+
+    def kept_events(self, kind: str) -> list["RunEvent"]:
+        """Events of one kind by step, without those that a resumed attempt did again: of each step (and of each
+        sample within it) the one that was reported last."""
+        events = self.events.filter(kind=kind).order_by("position")
+        latest = {(event.step, event.values.get("id")): event for event in events}
+        return sorted(latest.values(), key=lambda event: event.step)
+
+    def newest_events(self) -> dict[str, "RunEvent"]:
+        """The event reported last, by kind."""
+        return {event.kind: event for event in self.events.order_by("kind", "-position").distinct("kind")}
+
 
 class RunEvent(models.Model):
     """One line that the trainer reported: a step, an evaluation, a sample, a checkpoint."""
 
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="events")
     attempt = models.PositiveIntegerField()
-    position = models.PositiveIntegerField(help_text="Line of the attempt's event file.")
+    position = models.PositiveIntegerField(help_text="Line of the run's event file, which attempts append to.")
     kind = models.CharField(max_length=20)
     step = models.PositiveIntegerField(default=0)
     values = models.JSONField()
@@ -155,7 +186,7 @@ class RunEvent(models.Model):
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["run", "attempt", "position"], name="run_event_once")]
+        constraints = [models.UniqueConstraint(fields=["run", "position"], name="run_event_once")]
         indexes = [models.Index(fields=["run", "kind", "step"], name="run_event_kind")]
 
 

@@ -61,6 +61,8 @@ def supervise(
     """
     with _only_one(folder.path) as lock, (folder.path / "log.txt").open("ab") as output:
         reader = _EventReader(folder.events_file)
+        # What an earlier attempt reported: stored again where that was lost, but its errors are not ours.
+        on_events(reader.read())
         child = subprocess.Popen(
             [sys.executable, "-m", "training.engine", str(folder.path)],
             cwd=settings.BASE_DIR, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -88,7 +90,10 @@ def _watch(lease: jobs.Lease, child: Any, reader: "_EventReader", on_events: Any
             jobs.heartbeat(lease)
         if time.monotonic() - heard > STALL_SECONDS:
             os.kill(child.pid, signal.SIGUSR1)
-            return {"sentence": f"It has reported nothing for {STALL_SECONDS // 60} minutes and was stopped.", "advice": ""}
+            return {
+                "sentence": f"It has reported nothing for {STALL_SECONDS // 60} minutes and was stopped.",
+                "advice": "",
+            }
         time.sleep(POLL_SECONDS)
     return error
 

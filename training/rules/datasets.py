@@ -16,7 +16,9 @@ def check_freeze_dataset(user: User, project: Project, rounds: list[Round]) -> N
     if any(round.project_id != project.pk for round in rounds):
         raise Refused("other-project", "One of these rounds belongs to another project.")
     if len({round.kind for round in rounds}) > 1:
-        raise Refused("mixed-kinds", "These rounds are of different kinds. A dataset holds one kind; make one for each.")
+        raise Refused(
+            "mixed-kinds", "These rounds are of different kinds. A dataset holds one kind; make one for each."
+        )
     for round in rounds:
         check_cleared(round)
 

@@ -25,7 +25,9 @@ def check_register_base_model(user: User, folder: str) -> None:
     """An admin of the site registers a folder that is there and not registered yet."""
     check_permission(user, Permission.BASE_MODEL_REGISTER)
     if not base_model_path(folder).is_dir():
-        raise Refused("no-folder", f"There is no folder “{folder}” in the folder of models. Copy the model there first.")
+        raise Refused(
+            "no-folder", f"There is no folder “{folder}” in the folder of models. Copy the model there first."
+        )
     if BaseModel.objects.filter(folder=folder).exclude(status=WorkStatus.FAILED).exists():
         raise Refused("registered", "This folder is registered already.")
 
@@ -49,7 +51,9 @@ def check_start_run(user: User, project: Project) -> None:
             "There is no frozen dataset yet. A lead freezes one from rounds that have passed their agreement gate.",
         )
     if not BaseModel.objects.filter(status=WorkStatus.DONE).exists():
-        raise Refused("no-base-model", "No base model is ready yet. Register one, or wait until the demo model is built.")
+        raise Refused(
+            "no-base-model", "No base model is ready yet. Register one, or wait until the demo model is built."
+        )
 
 
 def check_run_parts(project: Project, dataset: Dataset, base_model: BaseModel) -> None:

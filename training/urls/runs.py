@@ -1,3 +1,14 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from training.views import runs
+
+urlpatterns = [
+    path("runs/", runs.run_list, name="run-list"),
+    path("runs/start/", runs.run_start, name="run-start"),
+    path("runs/<int:number>/", runs.run_detail, name="run-detail"),
+    path("runs/<int:number>/progress/", runs.run_progress, name="run-progress"),
+    path("runs/<int:number>/curve/", runs.run_curve, name="run-curve"),
+    path("runs/<int:number>/cancel/", runs.run_cancel, name="run-cancel"),
+    path("runs/<int:number>/resume/", runs.run_resume, name="run-resume"),
+    path("adapters/<int:number>/", runs.adapter_detail, name="adapter-detail"),
+]

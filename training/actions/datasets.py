@@ -1,0 +1,164 @@
+"""Step 6: freeze a dataset from cleared rounds."""
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+from django.db import transaction
+
+from annotation.answers import final_answers
+from annotation.kinds import KINDS
+from annotation.models import Agreement, Item, Round
+from clinicalft import audit, jobs
+from clinicalft.access import Refused, check_permission
+from clinicalft.actions import next_number
+from clinicalft.lib.hashing import sha256_json
+from clinicalft.models import Project, User, WorkStatus
+from clinicalft.roles import Permission
+from training.models import Dataset, DatasetRound, Example, Split
+from training.rules.datasets import check_freeze_dataset, check_frozen
+from training.snapshot import FILES, example_rows, row_line
+from training.splits import SplitRefused, patient_splits
+
+EXAMPLES_AT_ONCE = 1000
+
+
+@transaction.atomic
+def freeze_dataset(
+    *, project: Project, rounds: list[Round], title: str, by: User, instruction: str = "", seed: int | None = None,
+    train_share: float = 0.8, validation_share: float = 0.1,
+) -> Dataset:  # fmt: skip
+    """Queues the freezing of a dataset from cleared rounds; the rest of the shares is the held-out test split.
+
+    `instruction` is the system message of every example; empty takes the one that the kind writes from the schema.
+    """
+    check_freeze_dataset(by, project, rounds)
+    if train_share <= 0 or validation_share <= 0 or train_share + validation_share >= 1:
+        raise Refused(
+            "shares", "Train and validation need a share each, and together less than 100 %: the rest is the test."
+        )
+    first = rounds[0]
+    dataset = Dataset(
+        project=project, number=next_number(Dataset, project), title=title, kind=first.kind, created_by=by,
+        instruction=instruction.strip() or KINDS[first.kind].instruction(first.schema.content),
+        train_share=train_share, validation_share=validation_share,
+    )  # fmt: skip
+    if seed is not None:
+        dataset.seed = seed
+    dataset.save()
+    DatasetRound.objects.bulk_create(
+        [DatasetRound(dataset=dataset, round=round, agreement=_agreement(round)) for round in rounds]
+    )
+    audit.record("DATASET_FREEZE", dataset, by=by, rounds=[round.pk for round in rounds], seed=dataset.seed)
+    jobs.enqueue(dataset)
+    return dataset
+
+
+def _agreement(round: Round) -> Agreement | None:
+    return round.agreements.filter(status=WorkStatus.DONE).order_by("-number").first()
+
+
+def build_dataset(lease: jobs.Lease) -> None:
+    """The background half of `freeze_dataset`: examples, splits, digests, all in one transaction.
+
+    Raises Refused when a patient-disjoint split cannot be had.
+    """
+    dataset = Dataset.objects.select_related("project").get(pk=lease.pk)
+    jobs.heartbeat(lease, phase="reading final answers")
+    chosen, excluded = _collect(dataset)
+    parts = _split(dataset, chosen)
+    jobs.heartbeat(lease, phase="writing examples", n_total=len(chosen), n_done=0)
+    with transaction.atomic():
+        jobs.hold(lease)
+        examples = [
+            _example(dataset, number, item, payload, parts[str(item.pk)])
+            for number, (item, payload) in enumerate(chosen, start=1)
+        ]
+        Example.objects.bulk_create(examples, batch_size=EXAMPLES_AT_ONCE)
+        counts = Counter(example.split for example in examples)
+        manifest = _manifest(dataset)
+        jobs.finish(
+            lease, excluded=sorted(excluded.items()), manifest=manifest, sha256=sha256_json(manifest),
+            n_train=counts[Split.TRAIN], n_validation=counts[Split.VALIDATION], n_test=counts[Split.TEST],
+            n_patients=len({item.note.note.patient_id for item, _ in chosen}), n_done=len(examples),
+        )  # fmt: skip
+
+
+def _collect(dataset: Dataset) -> tuple[list[tuple[Item, dict[str, Any]]], Counter[str]]:
+    """Items with a final answer, each note once, and how many were left out for which reason."""
+    chosen: dict[int, tuple[Item, dict[str, Any]]] = {}
+    excluded: Counter[str] = Counter()
+    for source in dataset.sources.select_related("round__schema").order_by("round__number"):
+        for answer in final_answers(source.round):
+            note = answer.item.note.note_id
+            if answer.payload is None:
+                excluded[answer.source] += 1
+            elif note in chosen:
+                excluded["the same note is in another of these rounds"] += 1
+            else:
+                chosen[note] = (answer.item, answer.payload)
+    if not chosen:
+        raise Refused("empty", "No item of these rounds has a final answer, so there is nothing to train on.")
+    return [chosen[note] for note in sorted(chosen)], excluded
+
+
+def _split(dataset: Dataset, chosen: list[tuple[Item, dict[str, Any]]]) -> dict[str, Split]:
+    shares = {"train": dataset.train_share, "validation": dataset.validation_share}
+    shares["test"] = 1 - sum(shares.values())
+    patients = {str(item.pk): str(item.note.note.patient.public_id) for item, _ in chosen}
+    try:
+        parts = patient_splits(patients, seed=dataset.seed, shares=shares)
+    except SplitRefused as refusal:
+        raise Refused("split", str(refusal)) from refusal
+    return {row: Split[part.upper()] for row, part in parts.items()}
+
+
+def _example(dataset: Dataset, number: int, item: Item, payload: dict[str, Any], split: Split) -> Example:
+    schema = item.round.schema.content
+    messages = [
+        {"role": "system", "content": dataset.instruction},
+        {"role": "user", "content": item.note.text},
+        {"role": "assistant", "content": KINDS[dataset.kind].answer(payload, schema)},
+    ]
+    return Example(
+        dataset=dataset, number=number, split=split, item=item, patient=item.note.note.patient,
+        messages=messages, sha256=sha256_json(messages),
+    )  # fmt: skip
+
+
+def _manifest(dataset: Dataset) -> dict[str, Any]:
+    files = {}
+    for split, name in FILES.items():
+        digest, n_rows = hashlib.sha256(), 0
+        for row in example_rows(dataset, split):
+            digest.update(row_line(row))
+            n_rows += 1
+        files[name] = {"sha256": digest.hexdigest(), "n_rows": n_rows}
+    rounds = dataset.sources.values(
+        "round__number", "round__schema__content_sha256", "round__guideline__text_sha256", "agreement__ratings_sha256"
+    )
+    return {
+        "dataset": dataset.number,
+        "kind": dataset.kind,
+        "instruction_sha256": hashlib.sha256(dataset.instruction.encode()).hexdigest(),
+        "seed": dataset.seed,
+        "shares": {"train": dataset.train_share, "validation": dataset.validation_share},
+        "files": files,
+        "rounds": [
+            {
+                "round": row["round__number"],
+                "schema_sha256": row["round__schema__content_sha256"],
+                "guideline_sha256": row["round__guideline__text_sha256"],
+                "ratings_sha256": row["agreement__ratings_sha256"] or "",
+            }
+            for row in rounds.order_by("round__number")
+        ],
+    }
+
+
+@transaction.atomic
+def record_download(dataset: Dataset, *, by: User, file_name: str) -> None:
+    """Text leaves the database: who took which file is in the audit log before the first byte is sent."""
+    check_permission(by, Permission.DATASET_DOWNLOAD, dataset.project)
+    check_frozen(dataset)
+    audit.record("DATASET_DOWNLOAD", dataset, by=by, file=file_name, sha256=dataset.sha256)

@@ -1,0 +1,104 @@
+"""Pages of step 6: datasets."""
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+
+from annotation.rules.agreement import check_cleared
+from clinicalft.access import Refused, has_permission, why_not
+from clinicalft.guards import load, project_page
+from clinicalft.models import Project
+from clinicalft.roles import Permission
+from training.actions import datasets
+from training.forms.datasets import FreezeForm
+from training.models import Dataset, Split
+from training.rules.datasets import check_frozen
+from training.snapshot import FILES, FORMATS, dataset_lines
+
+
+@project_page(Permission.DATASET_VIEW)
+def dataset_list(request: HttpRequest, project: Project) -> HttpResponse:
+    page = Paginator(project.datasets.select_related("created_by"), 25).get_page(request.GET.get("page"))
+    may_freeze = has_permission(request.user, Permission.DATASET_FREEZE, project)
+    crumbs = [("Datasets", "")]
+    context = {"project": project, "page": page, "may_freeze": may_freeze, "crumbs": crumbs}
+    return render(request, "training/dataset_list.html", context)
+
+
+@project_page(Permission.DATASET_FREEZE, "GET", "POST")
+def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
+    rounds = project.rounds.select_related("schema").prefetch_related("agreements")
+    form = FreezeForm(request.POST or None, rounds=rounds)
+    if form.is_valid():
+        chosen = form.cleaned_data
+        try:
+            dataset = datasets.freeze_dataset(
+                project=project, rounds=list(chosen["rounds"]), title=chosen["title"], by=request.user,
+                instruction=chosen["instruction"], seed=chosen["seed"], train_share=chosen["train_percent"] / 100,
+                validation_share=chosen["validation_percent"] / 100,
+            )  # fmt: skip
+            return redirect("training:dataset-detail", slug=project.slug, number=dataset.number)
+        except Refused as refusal:
+            form.add_error("rounds", refusal.sentence)
+    choices = [(round, why_not(check_cleared, round)) for round in rounds]
+    context = {
+        "project": project, "form": form, "choices": choices, "chosen": form["rounds"].value() or [],
+        "crumbs": [("Datasets", "../"), ("Freeze a dataset", "")],
+    }  # fmt: skip
+    return render(request, "training/dataset_freeze.html", context, status=422 if form.errors else 200)
+
+
+@project_page(Permission.DATASET_VIEW)
+def dataset_detail(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    dataset = load(Dataset, project=project, number=number)
+    split = request.GET.get("split") if request.GET.get("split") in Split.values else Split.TRAIN
+    examples = Paginator(dataset.examples.filter(split=split), 10).get_page(request.GET.get("page"))
+    may_download = has_permission(request.user, Permission.DATASET_DOWNLOAD, project)
+    context = {
+        "project": project,
+        "dataset": dataset,
+        "sources": dataset.sources.select_related("round", "agreement"),
+        "files": _files(dataset) if may_download else [],
+        "why_not": why_not(check_frozen, dataset),
+        "page": examples,
+        "tabs": [(Split(name).label, f"?split={name}", name == split) for name in Split.values],
+        "crumbs": [("Datasets", "../"), (str(dataset), "")],
+    }
+    return render(request, "training/dataset_detail.html", context)
+
+
+def _files(dataset: Dataset) -> list[dict[str, object]]:
+    """Every file that can be had, with its rows and, for the canonical form, the digest of the manifest."""
+    counts = {Split.TRAIN: dataset.n_train, Split.VALIDATION: dataset.n_validation, Split.TEST: dataset.n_test}
+    return [
+        {"name": f"{split.lower()}-{form}.jsonl", "n": counts[split],
+         "sha256": dataset.manifest.get("files", {}).get(FILES[split], {}).get("sha256", "") if form == "messages" else ""}
+        for form in FORMATS
+        for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)
+    ]  # fmt: skip
+
+
+@project_page(Permission.DATASET_VIEW)
+def dataset_progress(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    dataset = load(Dataset, project=project, number=number)
+    response = render(request, "training/_dataset_progress.html", {"project": project, "dataset": dataset})
+    if dataset.is_finished:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@project_page(Permission.DATASET_DOWNLOAD)
+def dataset_download(request: HttpRequest, project: Project, number: int, file_name: str) -> HttpResponse:
+    """A file of the dataset. The audit event is written before the first byte, though nothing else changes on a GET:
+    a link is what people expect of a download."""
+    dataset = load(Dataset, project=project, number=number)
+    names = {f"{split.lower()}-{form}.jsonl": (split, form) for split in Split.values for form in FORMATS}
+    if file_name not in names:
+        raise Http404
+    datasets.record_download(dataset, by=request.user, file_name=file_name)
+    split, form = names[file_name]
+    response = StreamingHttpResponse(
+        dataset_lines(dataset, split, form), content_type="application/jsonl; charset=utf-8"
+    )
+    response["Content-Disposition"] = f'attachment; filename="dataset-{number}-{file_name}"'
+    return response  # type: ignore[return-value]

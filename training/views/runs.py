@@ -1,0 +1,123 @@
+"""Pages of steps 7 and 8: runs and adapters."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+
+from clinicalft.access import Refused, has_permission, why_not
+from clinicalft.guards import load, project_page
+from clinicalft.models import Project, WorkStatus
+from clinicalft.roles import Permission
+from training.actions import runs
+from training.engine.config import DEMO_SETTINGS
+from training.forms.runs import RunForm
+from training.models import Adapter, BaseModel, Run
+from training.rules.runs import check_cancel_run, check_resume_run, check_start_run
+
+
+@project_page(Permission.RUN_VIEW)
+def run_list(request: HttpRequest, project: Project) -> HttpResponse:
+    rows = project.runs.select_related("dataset", "base_model", "created_by", "adapter")
+    context = {
+        "project": project,
+        "page": Paginator(rows, 25).get_page(request.GET.get("page")),
+        "may_start": has_permission(request.user, Permission.RUN_START, project),
+        "why_not": why_not(check_start_run, request.user, project),
+        "crumbs": [("Runs", "")],
+    }
+    return render(request, "training/run_list.html", context)
+
+
+@project_page(Permission.RUN_START, "GET", "POST")
+def run_start(request: HttpRequest, project: Project) -> HttpResponse:
+    base_models = BaseModel.objects.filter(status=WorkStatus.DONE)
+    # The tiny demo model needs other values than a model of billions; they are only preset when nothing else is there.
+    is_demo = not base_models.filter(is_demo=False).exists()
+    form = RunForm(
+        request.POST or None, datasets=project.datasets.filter(status=WorkStatus.DONE), base_models=base_models,
+        preset=DEMO_SETTINGS if is_demo else {},
+    )  # fmt: skip
+    reason = why_not(check_start_run, request.user, project)
+    if form.is_valid():
+        try:
+            run = runs.start_run(
+                project=project, dataset=form.cleaned_data["dataset"], base_model=form.cleaned_data["base_model"],
+                by=request.user, config=form.config(),
+            )  # fmt: skip
+            return redirect("training:run-detail", slug=project.slug, number=run.number)
+        except Refused as refusal:
+            form.add_error(None, refusal.sentence)
+    context = {
+        "project": project, "form": form, "why_not": reason, "is_demo": is_demo,
+        "crumbs": [("Runs", "../"), ("Start a run", "")],
+    }  # fmt: skip
+    return render(request, "training/run_start.html", context, status=422 if form.errors else 200)
+
+
+@project_page(Permission.RUN_VIEW)
+def run_detail(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    return render(request, "training/run_detail.html", _run(request, project, number))
+
+
+@project_page(Permission.RUN_VIEW)
+def run_progress(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    context = _run(request, project, number)
+    response = render(request, "training/_run_progress.html", context)
+    if context["run"].is_finished:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+def _run(request: HttpRequest, project: Project, number: int) -> dict[str, Any]:
+    run = load(Run.objects.select_related("dataset", "base_model", "created_by", "adapter", "project"), project=project,
+               number=number)  # fmt: skip
+    may_start = has_permission(request.user, Permission.RUN_START, project)
+    newest = run.newest_events()
+    return {
+        "project": project,
+        "run": run,
+        "may_start": may_start,
+        "why_not_cancel": why_not(check_cancel_run, request.user, run),
+        "why_not_resume": why_not(check_resume_run, request.user, run),
+        "step": newest.get("step"),
+        "facts": newest.get("start"),
+        "evaluations": run.kept_events("evaluation"),
+        "samples": run.kept_events("sample")[-3:],
+        "crumbs": [("Runs", "../"), (str(run), "")],
+    }
+
+
+@project_page(Permission.RUN_VIEW)
+def run_curve(request: HttpRequest, project: Project, number: int) -> JsonResponse:
+    """Loss by step for the chart: `train` and `held_out` as [step, loss] pairs, and whether more will come."""
+    run = load(Run, project=project, number=number)
+    curve = {
+        name: [[event.step, event.values["loss"]] for event in run.kept_events(kind)]
+        for name, kind in (("train", "step"), ("held_out", "evaluation"))
+    }
+    return JsonResponse({**curve, "is_finished": run.is_finished})
+
+
+@project_page(Permission.RUN_START, "POST")
+def run_cancel(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    runs.cancel_run(load(Run, project=project, number=number), by=request.user)
+    messages.success(request, "The run was asked to stop. It saves a checkpoint first, so that it can be resumed.")
+    return redirect("training:run-detail", slug=project.slug, number=number)
+
+
+@project_page(Permission.RUN_START, "POST")
+def run_resume(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    runs.resume_run(load(Run, project=project, number=number), by=request.user)
+    messages.success(request, "The run is queued again and goes on from its newest checkpoint.")
+    return redirect("training:run-detail", slug=project.slug, number=number)
+
+
+@project_page(Permission.RUN_VIEW)
+def adapter_detail(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    adapter = load(Adapter.objects.select_related("run__dataset", "run__base_model", "run__created_by"), project=project,
+                   number=number)  # fmt: skip
+    crumbs = [("Runs", "../../runs/"), (str(adapter.run), f"../../runs/{adapter.run.number}/"), (str(adapter), "")]
+    return render(request, "training/adapter_detail.html", {"project": project, "adapter": adapter, "crumbs": crumbs})
