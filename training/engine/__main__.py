@@ -1,0 +1,81 @@
+"""`python -m training.engine RUN_DIR`: does what run.json says and ends with an exit code that says how."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from training.engine.config import BuildConfig, GenerateConfig, RunConfig
+from training.engine.folder import EventLog, RunFile, RunFolder
+from training.engine.outcome import BadInput, ExitCode, Interrupted, is_out_of_memory
+from training.engine.stop import Stop
+
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
+    "DO_NOT_TRACK": "1",
+    "DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+def main(path: Path) -> int:
+    """Run one folder and return the exit code; every failure leaves an error event with a sentence and advice."""
+    folder = RunFolder(path)
+    if not folder.run_file.is_file():
+        sys.stderr.write(f"There is no run.json in {path}.\n")
+        return ExitCode.BAD_INPUT
+    log = EventLog(folder)
+    stop = Stop()
+    stop.listen()
+    try:
+        run(folder, log, stop)
+        return ExitCode.DONE
+    except Interrupted:
+        return ExitCode.INTERRUPTED
+    except BadInput as error:
+        return _fail(log, ExitCode.BAD_INPUT, error.sentence, error.advice)
+    except Exception as error:
+        traceback.print_exc()
+        if is_out_of_memory(error):
+            advice = "Lower the tokens at once or the batch size, or switch on recomputing of activations."
+            return _fail(log, ExitCode.OUT_OF_MEMORY, "The machine ran out of memory.", advice)
+        sentence = f"The engine stopped with an unexpected {type(error).__name__}."
+        return _fail(log, 1, sentence, "Start it again; if it stops again, give the error log to your administrator.")
+
+
+def run(folder: RunFolder, log: EventLog, stop: Stop) -> None:
+    """Choose the task. What imports torch is imported here, after the environment says: offline, few threads."""
+    run_file = RunFile.read(folder)
+    config, machine = run_file.config, run_file.machine
+    os.environ.update(OFFLINE, OMP_NUM_THREADS=str(machine.threads), RAYON_NUM_THREADS=str(machine.threads))
+    if isinstance(config, RunConfig):
+        from training.engine.recipe import train
+
+        train(folder, config, machine, log, stop)
+    elif isinstance(config, GenerateConfig):
+        from training.engine.generate import generate
+
+        generate(folder, config, machine, log, stop)
+    elif isinstance(config, BuildConfig):
+        from training.engine.tiny import build_base
+
+        build_base(folder, config, machine, log, stop)
+
+
+def _fail(log: EventLog, code: int, sentence: str, advice: str) -> int:
+    log.write("error", sentence=sentence, advice=advice, exit_code=int(code))
+    sys.stderr.write(f"{sentence} {advice}\n")
+    return code
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m training.engine", description=__doc__)
+    parser.add_argument("run_dir", type=Path, help="folder with run.json and data/ (docs/engine.md)")
+    sys.exit(main(parser.parse_args().run_dir))

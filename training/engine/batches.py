@@ -1,0 +1,59 @@
+"""Which conversations make up each update, and how an update is cut into batches; pure and seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+POOL_UPDATES = 16
+
+
+def update_plan(lengths: Sequence[int], *, rows_per_update: int, epochs: int, seed: int) -> list[list[int]]:
+    """Row numbers of each update, over all epochs. Every row is in every epoch exactly once.
+
+    Rows are shuffled, sorted by length within pools of 16 updates, cut into updates, and the updates of an epoch are
+    shuffled: rows of an update are of similar length, so that little is padded, on every device alike.
+    """
+    plan: list[list[int]] = []
+    for epoch in range(epochs):
+        random = Random(f"{seed}/{epoch}")
+        order = list(range(len(lengths)))
+        random.shuffle(order)
+        pool = rows_per_update * POOL_UPDATES
+        pools = (order[start : start + pool] for start in range(0, len(order), pool))
+        similar = [row for rows in pools for row in sorted(rows, key=lambda row: lengths[row])]
+        updates = [similar[start : start + rows_per_update] for start in range(0, len(similar), rows_per_update)]
+        random.shuffle(updates)
+        plan += updates
+    return plan
+
+
+def batches(
+    rows: Sequence[int], lengths: Sequence[int], *, batch_size: int, token_limit: int, is_packed: bool
+) -> Iterator[list[int]]:
+    """Cut rows, longest first, into batches of at most `batch_size` rows and `token_limit` tokens (0: no limit).
+
+    Tokens are counted as computed: the sum of lengths when packed, else rows times the longest. A single row that is
+    over the limit is a batch of its own.
+    """
+    batch: list[int] = []
+    n_tokens = 0
+    for row in sorted(rows, key=lambda row: -lengths[row]):
+        cost = lengths[row] if is_packed or not batch else lengths[batch[0]]
+        if batch and (len(batch) == batch_size or (token_limit and n_tokens + cost > token_limit)):
+            yield batch
+            batch, n_tokens, cost = [], 0, lengths[row]
+        batch.append(row)
+        n_tokens += cost
+    if batch:
+        yield batch
+
+
+def padding_share(plan: Sequence[Sequence[int]], lengths: Sequence[int], *, batch_size: int) -> float:
+    """Share of computed positions that are padding when the plan's batches are padded to their longest row."""
+    computed = used = 0
+    for rows in plan:
+        for batch in batches(rows, lengths, batch_size=batch_size, token_limit=0, is_packed=False):
+            computed += len(batch) * lengths[batch[0]]
+            used += sum(lengths[row] for row in batch)
+    return 1 - used / computed if computed else 0.0

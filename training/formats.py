@@ -1,0 +1,106 @@
+"""Training files of other tools: messages, OpenAI chat, ChatML and Alpaca, written and read; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Message = Mapping[str, str]
+
+ROLES = ("system", "user", "assistant")
+
+
+class FormatRefused(ValueError):
+    """A record cannot be read or written in this format; the message says why."""
+
+
+def message_problem(messages: Any, *, ends_with_answer: bool) -> str:
+    """Why these are not the messages of one conversation, or an empty text.
+
+    A conversation is a list of role and content: at most one system message, first; then user and assistant in turns,
+    beginning with the user, ending with the assistant exactly when `ends_with_answer`.
+    """
+    if not isinstance(messages, list) or not messages:
+        return "There are no messages."
+    for message in messages:
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            return "Each message needs a role: system, user or assistant."
+        if not isinstance(message.get("content"), str) or not message["content"].strip():
+            return f"A message of the {message['role']} is empty."
+    turns = [message["role"] for message in messages if message is not messages[0] or message["role"] != "system"]
+    if not turns or any(role != ROLES[1 + place % 2] for place, role in enumerate(turns)):
+        return "After an optional system message, user and assistant must take turns, the user first."
+    if (turns[-1] == "assistant") != ends_with_answer:
+        return f"The last message must {'' if ends_with_answer else 'not '}be the assistant's."
+    return ""
+
+
+def to_messages(messages: Sequence[Message], **extra: Any) -> dict[str, Any]:
+    """The record that TRL, Axolotl and most trainers read: `messages`, with any extra columns (such as an id)."""
+    return {**extra, "messages": [{"role": item["role"], "content": item["content"]} for item in messages]}
+
+
+def to_openai(messages: Sequence[Message]) -> dict[str, Any]:
+    """The record of OpenAI's chat fine-tuning: `messages` and nothing else."""
+    return to_messages(messages)
+
+
+def to_chatml(messages: Sequence[Message]) -> dict[str, str]:
+    """One text in ChatML, with its turn marks. Raises FormatRefused when a content holds such a mark."""
+    if any("<|im_" in item["content"] for item in messages):
+        raise FormatRefused(
+            "A message holds a ChatML mark (<|im_start|> or <|im_end|>) and cannot be written as ChatML."
+        )
+    turns = (f"<|im_start|>{item['role']}\n{item['content']}<|im_end|>\n" for item in messages)
+    return {"text": "".join(turns)}
+
+
+def to_alpaca(messages: Sequence[Message]) -> dict[str, Any]:
+    """instruction, input and output, with system and history where there are any.
+
+    The last question is split at its first empty line into instruction and input, which `from_alpaca` joins again.
+    Raises FormatRefused when the conversation does not end with an answer.
+    """
+    if problem := message_problem([dict(item) for item in messages], ends_with_answer=True):
+        raise FormatRefused(problem)
+    system = [item["content"] for item in messages if item["role"] == "system"]
+    contents = [item["content"] for item in messages if item["role"] != "system"]
+    instruction, _, given = contents[-2].partition("\n\n")
+    record: dict[str, Any] = {"instruction": instruction, "input": given, "output": contents[-1]}
+    if system:
+        record["system"] = system[0]
+    if len(contents) > 2:
+        record["history"] = [list(pair) for pair in zip(contents[:-2:2], contents[1:-2:2], strict=True)]
+    return record
+
+
+def from_messages(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Messages of a messages or OpenAI record. Raises FormatRefused."""
+    messages = record.get("messages")
+    if problem := message_problem(messages, ends_with_answer=True):
+        raise FormatRefused(problem)
+    return [{"role": item["role"], "content": item["content"]} for item in messages or ()]
+
+
+def from_chatml(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Messages of a ChatML text. Raises FormatRefused."""
+    text = record.get("text")
+    if not isinstance(text, str):
+        raise FormatRefused("The record has no text.")
+    blocks = text.strip().removeprefix("<|im_start|>").removesuffix("<|im_end|>").split("<|im_end|>\n<|im_start|>")
+    pairs = [block.partition("\n") for block in blocks]
+    return from_messages({"messages": [{"role": role, "content": content} for role, _, content in pairs]})
+
+
+def from_alpaca(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Messages of an Alpaca record. Raises FormatRefused."""
+    fields = {name: record.get(name) or "" for name in ("system", "instruction", "input", "output")}
+    history = record.get("history") or []
+    is_history = isinstance(history, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in history)
+    if not all(isinstance(value, str) for value in fields.values()) or not is_history:
+        raise FormatRefused("instruction, input, output and system must be text, and history a list of pairs.")
+    question = f"{fields['instruction']}\n\n{fields['input']}" if fields["input"] else fields["instruction"]
+    turns = [text for pair in history for text in pair] + [question, fields["output"]]
+    messages = [{"role": "system", "content": fields["system"]}] if fields["system"] else []
+    messages += [{"role": ROLES[1 + place % 2], "content": text} for place, text in enumerate(turns)]
+    return from_messages({"messages": messages})
