@@ -44,7 +44,10 @@ def _estimate(value: float | None, low: float, high: float, n: int, method: str,
 def _span_editor() -> dict[str, Any]:
     names = ["Problem", "Treatment", "Test", "Anatomy", "Family history"]
     labels = [{"value": name.lower(), "name": name, "key": name[0].lower(), "color": i} for i, name in enumerate(names)]
-    attributes = [{"value": "negated", "name": "Negated", "key": "n"}, {"value": "historical", "name": "Historical", "key": "h"}]
+    attributes = [
+        {"value": "negated", "name": "Negated", "key": "n"},
+        {"value": "historical", "name": "Historical", "key": "h"},
+    ]
     wanted = [("worsening dyspnoea", "problem"), ("productive cough", "problem"), ("Prednisolone 40 mg", "treatment"),
               ("SpO2 84 %", "test"), ("pulmonary embolism", "problem"), ("ضيق التنفس", "problem")]  # fmt: skip
     spans = [{"start": NOTE.index(q), "end": NOTE.index(q) + len(q), "label": label} for q, label in wanted]
@@ -55,7 +58,9 @@ def _span_editor() -> dict[str, Any]:
 def samples() -> dict[str, Any]:
     """The context of the gallery page."""
     kappa = _estimate(0.8137, 0.76, 0.86, 240, "Fleiss kappa, 3 readers")
-    undefined = _estimate(None, 0, 0, 38, "Cohen kappa", "All 38 items have the same category, so chance agreement is 1.")
+    undefined = _estimate(
+        None, 0, 0, 38, "Cohen kappa", "All 38 items have the same category, so chance agreement is 1."
+    )
     now = timezone.now()
     running = Work(status="RUNNING", phase="Reading notes", share_done=0.3, n_done=1200, n_total=4000,
                    eta=timedelta(seconds=130), is_finished=False, error="")  # fmt: skip

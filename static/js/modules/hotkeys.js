@@ -109,17 +109,19 @@ function fill() {
   const sheet = document.getElementById("keys-sheet");
   const rows = [];
   const seen = new Set();
-  for (const element of document.querySelectorAll("[data-key]")) {
-    const original = element.dataset.key;
-    if (!isShown(element) || !isUsable(element) || seen.has(original)) continue;
-    seen.add(original);
-    rows.push(...row(chosenKey(original, settings.changes), labelOf(element), original));
-  }
   for (const element of document.querySelectorAll("[data-key-notes]"))
     for (const line of element.dataset.keyNotes.split("|")) {
       const [key, label] = line.split(":");
       rows.push(...row(key.trim(), label.trim(), ""));
     }
+  // The keys of the page come first, those of the frame are the same everywhere.
+  const all = [...document.querySelectorAll("[data-key]")];
+  for (const element of [...all.filter((each) => !each.closest(".bar")), ...all.filter((each) => each.closest(".bar"))]) {
+    const original = element.dataset.key;
+    if (!isShown(element) || !isUsable(element) || seen.has(original)) continue;
+    seen.add(original);
+    rows.push(...row(chosenKey(original, settings.changes), labelOf(element), original));
+  }
   sheet.querySelector("[data-part=keys]").replaceChildren(...rows);
   sheet.querySelector("[data-part=switch]").checked = !settings.off;
 }

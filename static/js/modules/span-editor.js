@@ -1,0 +1,233 @@
+// Marks spans in a note. The state lives here, the value in a hidden input as JSON [{start, end, quote, label, ...}] in code points.
+//
+// Parts inside the element: a JSON script tag {text, labels: [{value, name, key, color}], spans, readonly, mode, attributes, target};
+// [data-part=text], and optionally [data-part=list] (ol), [data-part=value] (hidden input), [data-part=undo], [data-part=redo].
+// mode "spans": a selection asks for its label. mode "evidence": a selection becomes evidence of the current target.
+// Tells: span-added, span-removed {span}, span-focused {span}, spans-changed {spans}. Obeys: span-target {value},
+// span-labels {labels}, span-remove {label} or {id}, span-show {label}.
+import { offsetMap } from "../lib/offsets.js";
+import { History, difference, inOrder, letter } from "../lib/spans.js";
+import { noteText } from "./note-text.js";
+import { caretIn } from "./span-editor/caret.js";
+import { listenIn } from "./span-editor/gestures.js";
+import { spanList } from "./span-editor/list.js";
+import { painterFor } from "./span-editor/painter.js";
+import { pickerIn } from "./span-editor/picker.js";
+
+const COLORS = 10;
+const UNKNOWN = { name: "Label no longer in the schema", color: 9, letter: "?" };
+const KEY_NOTES = "arrows: move the caret in the note|shift+arrows: select|enter: label the selection|del: remove the span under the caret|ctrl+z: undo|ctrl+shift+z: redo";
+
+class SpanEditor {
+  constructor(root) {
+    this.root = root;
+    const config = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
+    this.readonly = Boolean(config.readonly);
+    this.isEvidence = config.mode === "evidence";
+    this.attributes = config.attributes ?? [];
+    this.target = config.target ?? null;
+    this.setLabels(config.labels);
+    this.note = noteText(this.part("text"), config.text);
+    this.offsets = offsetMap(this.note.text);
+    this.nextId = 1;
+    this.history = new History(config.spans.map((span) => this.placed(span)).sort(inOrder));
+    this.painter = painterFor(this.note);
+    this.abort = new AbortController();
+    this.buildAround();
+    for (const span of this.history.spans) this.paint(span);
+    this.list?.fill(this.history.spans);
+    this.listen();
+    listenIn(this);
+    this.showState();
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-part=${name}]`);
+  }
+
+  setLabels(labels) {
+    this.labels = labels.map((label, i) => ({ ...label, letter: letter(i), color: (label.color ?? i) % COLORS }));
+    this.byValue = new Map(this.labels.map((label) => [label.value, label]));
+  }
+
+  labelOf = (span) => this.byValue.get(span.label) ?? UNKNOWN;
+
+  placed(span) {
+    const [from, to] = [this.offsets.toUnit(span.start), this.offsets.toUnit(span.end)];
+    return Object.freeze({ ...span, id: this.nextId++, from, to, quote: this.note.text.slice(from, to) });
+  }
+
+  buildAround() {
+    this.live = document.createElement("div");
+    Object.assign(this.live, { className: "visually-hidden" });
+    this.live.setAttribute("role", "status");
+    this.root.append(this.live);
+    this.picker = pickerIn(this.root, (hadFocus) => {
+      this.painter.remove("pending");
+      if (hadFocus) this.note.element.focus({ preventScroll: true });
+    });
+    this.caret = caretIn(this.note, this.readonly);
+    if (!this.readonly) this.root.dataset.keyNotes ??= KEY_NOTES;
+    const on = {
+      show: (id) => this.reveal(this.find(id)),
+      enter: (id) => this.showActive(this.find(id)),
+      leave: () => this.showActive(null),
+      relabel: (id, row) => this.relabel(this.find(id), row),
+      remove: (id) => this.remove(this.find(id)),
+      attribute: (id, value) => this.toggleAttribute(this.find(id), value),
+      escape: (id) => this.caret.to(this.find(id).to),
+    };
+    const list = this.part("list");
+    if (list) this.list = spanList(list, { labelOf: this.labelOf, attributes: this.attributes, readonly: this.readonly }, on);
+  }
+
+  listen() {
+    const { signal } = this.abort;
+    const on = (name, act) => this.root.addEventListener(name, (event) => act(event.detail), { signal });
+    on("span-show", ({ label }) => this.showLabel(label));
+    on("span-labels", ({ labels }) => this.relist(labels));
+    on("span-target", ({ value }) => (this.target = value));
+    on("span-remove", ({ id, label }) => this.removeAll((span) => span.id === id || (label !== undefined && span.label === label)));
+    for (const act of ["undo", "redo"]) this.part(act)?.addEventListener("click", () => this.walk(act), { signal });
+  }
+
+  find = (id) => this.history.spans.find((span) => span.id === Number(id));
+
+  // ---------- changing
+
+  add(from, to, label) {
+    const span = this.placed({ start: this.offsets.toCodePoint(from), end: this.offsets.toCodePoint(to), label });
+    const isThere = this.history.spans.some((each) => each.start === span.start && each.end === span.end && each.label === label);
+    if (isThere) this.say("This is marked already.");
+    else this.change([...this.history.spans, span].sort(inOrder), `Added ${this.labelOf(span).name}: ${span.quote}.`);
+    this.caret.to(to);
+  }
+
+  remove(span) {
+    this.change(this.history.spans.filter((each) => each !== span), `Removed ${this.labelOf(span).name}: ${span.quote}.`);
+  }
+
+  removeAll(isGone) {
+    const kept = this.history.spans.filter((span) => !isGone(span));
+    if (kept.length < this.history.spans.length) this.change(kept, `Removed ${this.history.spans.length - kept.length} spans.`);
+  }
+
+  replace(span, changes) {
+    const changed = Object.freeze({ ...span, ...changes });
+    this.change(this.history.spans.map((each) => (each === span ? changed : each)), `Changed: ${this.labelOf(changed).name}, ${(changed.attributes ?? []).join(", ")}`);
+    this.list?.focus(span.id);
+  }
+
+  relabel(span, row) {
+    this.picker.open(this.labels, row.getBoundingClientRect(), (label) => this.replace(span, { label: label.value }), `New label for ${span.quote}`);
+    this.picker.focus();
+  }
+
+  toggleAttribute(span, value) {
+    const kept = span.attributes ?? [];
+    this.replace(span, { attributes: kept.includes(value) ? kept.filter((each) => each !== value) : [...kept, value] });
+  }
+
+  change(spans, sentence) {
+    const before = this.history.spans;
+    this.history.set(spans);
+    this.follow(before, sentence);
+  }
+
+  walk(act) {
+    const before = this.history.spans;
+    this.history[act]();
+    if (before !== this.history.spans) this.follow(before, act === "undo" ? "Undone." : "Done again.");
+  }
+
+  /** Makes page, value and listeners follow the spans. */
+  follow(before, sentence) {
+    const { removed, added } = difference(before, this.history.spans);
+    for (const span of removed) {
+      this.painter.remove(span.id);
+      this.list?.remove(span);
+      this.tell("span-removed", { span });
+    }
+    for (const span of added) {
+      this.paint(span);
+      this.list?.insert(span, this.history.spans[this.history.spans.indexOf(span) + 1]);
+      this.tell("span-added", { span });
+    }
+    this.showState();
+    this.say(`${sentence} ${this.history.spans.length} marked.`);
+    this.tell("spans-changed", { spans: this.value() });
+    this.part("value")?.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  relist(labels) {
+    this.setLabels(labels);
+    for (const span of this.history.spans) this.paint(span);
+    this.list?.fill(this.history.spans);
+  }
+
+  // ---------- showing
+
+  paint(span) {
+    this.painter.set(span.id, `label-${this.labelOf(span).color}`, span.from, span.to);
+  }
+
+  value() {
+    return this.history.spans.map(({ id, from, to, ...kept }) => kept);
+  }
+
+  showState() {
+    const input = this.part("value");
+    if (input) input.value = JSON.stringify(this.value());
+    for (const [act, can] of [["undo", this.history.canUndo], ["redo", this.history.canRedo]]) if (this.part(act)) this.part(act).disabled = !can;
+  }
+
+  showActive(span) {
+    if (this.active === span?.id) return;
+    this.active = span?.id;
+    this.list?.mark(this.active);
+    if (span) this.painter.set("active", "active", span.from, span.to);
+    else this.painter.remove("active");
+  }
+
+  showLabel(label) {
+    for (const span of this.history.spans) {
+      if (span.label === label) this.painter.set(`shown-${span.id}`, "active", span.from, span.to);
+      else this.painter.remove(`shown-${span.id}`);
+    }
+  }
+
+  /** Goes to the row of a span that was clicked in the text. */
+  point(span) {
+    this.list?.focus(span.id);
+    this.tell("span-focused", { span });
+  }
+
+  /** Goes to the text of a span whose row was pressed. */
+  reveal(span) {
+    this.note.paragraphAt(span.from).scrollIntoView({ block: "nearest" });
+    this.showActive(span);
+    this.tell("span-focused", { span });
+  }
+
+  tell(name, detail) {
+    this.root.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+  }
+
+  say(sentence) {
+    this.live.textContent = sentence;
+  }
+
+  destroy() {
+    this.abort.abort();
+    this.painter.clear();
+    this.picker.destroy();
+    this.caret.destroy();
+    this.list?.destroy();
+    this.live.remove();
+  }
+}
+
+export function mount(root) {
+  const editor = new SpanEditor(root);
+  return () => editor.destroy();
+}
