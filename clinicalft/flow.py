@@ -20,10 +20,10 @@ class Step:
 
 
 FLOW: tuple[Step, ...] = (
-    Step(1, "Import notes", "a file", "annotation.Note", ("annotation.actions.notes.import_notes",), True,
+    Step(1, "Import notes", "a file", "annotation.Note", ("annotation.actions.batches.import_notes",), True,
          ("annotation.importers",)),
     Step(2, "De-identify and release", "annotation.Note", "annotation.DeidentifiedNote",
-         ("annotation.actions.notes.deidentify_note", "annotation.actions.notes.release_notes"), True,
+         ("annotation.actions.notes.deidentify_notes", "annotation.actions.notes.release_notes"), True,
          ("annotation.deid",)),
     Step(3, "Open a round", "annotation.DeidentifiedNote", "annotation.Item", ("annotation.actions.rounds.open_round",),
          False, ("annotation.allocation",)),

@@ -1,0 +1,231 @@
+"""Step 1: an uploaded file waits for confirmation, then becomes a batch of raw notes in quarantine."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from annotation.actions.notes import start_deidentification
+from annotation.importers import Record
+from annotation.models import Batch, Note, Patient, Upload
+from annotation.rules.notes import check_import, check_retry_import
+from clinicalft import audit, jobs
+from clinicalft.access import Refused
+from clinicalft.actions import next_number
+from clinicalft.crypto import blind_index
+from clinicalft.lib.hashing import sha256_text
+from clinicalft.models import Project, User, WorkStatus
+
+UPLOAD_KEPT = timedelta(days=1)
+SHORT = {"specialty": 60, "sex": 20, "site": 60, "language": 10}
+AGE_BANDS = ((18, "0-17"), (40, "18-39"), (65, "40-64"), (90, "65-89"))
+
+
+@transaction.atomic
+def upload_file(*, project: Project, file_name: str, content: str, by: User) -> Upload:
+    """Keeps a file, encrypted, until `by` confirms or discards it; it takes the place of the one that waited before.
+
+    Whatever anybody left waiting in this project for a day goes as well.
+    """
+    check_import(by, project)
+    Upload.objects.filter(project=project, created_at__lt=timezone.now() - UPLOAD_KEPT).delete()
+    upload, _ = Upload.objects.update_or_create(
+        project=project, created_by=by,
+        defaults={"file_name": file_name[-255:], "content": content, "created_at": timezone.now()},
+    )  # fmt: skip
+    audit.record("NOTE_UPLOAD", upload, by=by, n_characters=len(content))
+    return upload
+
+
+@transaction.atomic
+def discard_upload(upload: Upload, *, by: User) -> None:
+    """Removes a file that waits for confirmation; nothing of it is kept."""
+    check_import(by, upload.project)
+    audit.record("NOTE_UPLOAD_DISCARD", upload, by=by)
+    upload.delete()
+
+
+@transaction.atomic
+def import_notes(
+    *, project: Project, file_name: str, content: str, mapping: Mapping[str, str], by: User, skip_bad_rows: bool = False
+) -> Batch:
+    """Queues the import of a file as a new batch; `mapping` is field of ours -> column of the file.
+
+    A bad row stops the whole import, unless `skip_bad_rows`: then the good ones come in and the rest is listed. The
+    file that `by` had waiting in this project is confirmed with this and removed.
+    """
+    check_import(by, project)
+    batch = Batch.objects.create(
+        project=project, number=next_number(Batch, project), file_name=file_name[-255:], content=content,
+        file_sha256=hashlib.sha256(content.encode()).hexdigest(), mapping=dict(mapping), skip_bad_rows=skip_bad_rows,
+        created_by=by,
+    )  # fmt: skip
+    Upload.objects.filter(project=project, created_by=by).delete()
+    audit.record("NOTE_IMPORT", batch, by=by, file_sha256=batch.file_sha256, skip_bad_rows=skip_bad_rows)
+    jobs.enqueue(batch)
+    return batch
+
+
+@transaction.atomic
+def cancel_import(batch: Batch, *, by: User) -> None:
+    """Stops an import; nothing of it stays behind. A running one ends at its next step."""
+    check_import(by, batch.project)
+    jobs.request_cancel(batch, by=by)
+    batch.refresh_from_db()
+    if batch.status == WorkStatus.CANCELLED:
+        _remove(batch)
+
+
+@transaction.atomic
+def retry_import(batch: Batch, *, by: User) -> None:
+    """Goes on with an import whose worker was lost, from the row where it stopped."""
+    check_retry_import(by, batch)
+    jobs.retry(batch, by=by)
+
+
+def source_index(batch: Batch, record: Record) -> str:
+    """The keyed digest by which a note of the source is known in this project.
+
+    A note without an id of its own is known by its file and line, so that other files may have that line, too.
+    """
+    return blind_index("note", str(batch.project_id), _source_id(batch, record))
+
+
+def _source_id(batch: Batch, record: Record) -> str:
+    has_own = record.source_id != f"line-{record.line}"
+    return record.source_id if has_own else f"{batch.file_sha256[:16]}/{record.source_id}"
+
+
+def _patient_index(batch: Batch, record: Record) -> str:
+    has_own = record.patient_id != f"note-{record.source_id}"
+    source = record.patient_id if has_own else f"note-{_source_id(batch, record)}"
+    return blind_index("patient", str(batch.project_id), source)
+
+
+def taken_indexes(batch: Batch, indexes: Sequence[str]) -> set[str]:
+    """Those of `indexes` that another batch of the project has brought in already."""
+    others = Note.objects.filter(project_id=batch.project_id).exclude(batch=batch)
+    return set(others.filter(source_index__in=indexes).values_list("source_index", flat=True))
+
+
+def added_indexes(batch: Batch) -> set[str]:
+    """The notes that this import has written already: it never writes one twice, however often it is started."""
+    return set(batch.notes.values_list("source_index", flat=True))
+
+
+@transaction.atomic
+def add_notes(lease: jobs.Lease, records: Sequence[Record]) -> None:
+    """Writes some notes of a batch and their patients into quarantine, all or none; raises LeaseLost, Refused."""
+    batch = jobs.hold(lease)
+    assert isinstance(batch, Batch)
+    Project.objects.select_for_update().get(pk=batch.project_id)
+    indexes = [source_index(batch, record) for record in records]
+    if taken_indexes(batch, indexes):
+        raise Refused(
+            "duplicate", "Another import brought the same notes in meanwhile. Upload the file again to see which."
+        )
+    patients = _patients(batch, records)
+    first = (Note.objects.filter(project_id=batch.project_id).aggregate(n=Max("number"))["n"] or 0) + 1
+    Note.objects.bulk_create(
+        [
+            _note(batch, record, number=first + i, index=index, patient=patients[_patient_index(batch, record)])
+            for i, (record, index) in enumerate(zip(records, indexes, strict=True))
+        ]
+    )
+
+
+def _note(batch: Batch, record: Record, *, number: int, index: str, patient: Patient) -> Note:
+    return Note(
+        project_id=batch.project_id, batch=batch, patient=patient, number=number, source_index=index,
+        source_id=_source_id(batch, record), text=record.text, text_sha256=sha256_text(record.text),
+        n_characters=len(record.text), age_band=age_band(record.age), gold=gold_of(record),
+        **{name: str(getattr(record, name))[:length] for name, length in SHORT.items()},
+    )  # fmt: skip
+
+
+def _patients(batch: Batch, records: Sequence[Record]) -> dict[str, Patient]:
+    """The patients of `records` by their index, new ones made, each knowing every identifier that any row named."""
+    named: dict[str, dict[str, str]] = {}
+    for record in records:
+        index = _patient_index(batch, record)
+        named[index] = merged_identifiers(named.get(index, {}), record.known)
+    existing = {p.source_index: p for p in Patient.objects.filter(project_id=batch.project_id, source_index__in=named)}
+    changed = []
+    for index, patient in existing.items():
+        old = json.loads(patient.known_identifiers)
+        new = merged_identifiers(old, named[index])
+        if new != old:
+            patient.known_identifiers = json.dumps(new)
+            changed.append(patient)
+    Patient.objects.bulk_update(changed, ["known_identifiers"])
+    fresh = Patient.objects.bulk_create(
+        Patient(project_id=batch.project_id, source_index=index, known_identifiers=json.dumps(known))
+        for index, known in named.items()
+        if index not in existing
+    )
+    return existing | {patient.source_index: patient for patient in fresh}
+
+
+def merged_identifiers(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """Both, with the different values of one field side by side, separated by semicolons."""
+    both = dict(old)
+    for name, value in new.items():
+        values = [part.strip() for part in both.get(name, "").split(";") if part.strip()]
+        if value.strip() and value.strip() not in values:
+            both[name] = "; ".join([*values, value.strip()])
+    return both
+
+
+def age_band(age: str) -> str:
+    """The band of an age in years, "" for no number; 90 and over are one (45 CFR 164.514(b)(2)(i)(C))."""
+    try:
+        years = int(float(age))
+    except (ValueError, OverflowError):
+        return ""
+    return next((band for limit, band in AGE_BANDS if years < limit), "90+") if years >= 0 else ""
+
+
+def gold_of(record: Record) -> dict[str, Any] | None:
+    """The payload that came with a note: a whole one, or a class label."""
+    return record.annotation or ({"label": record.label} if record.label else None)
+
+
+@transaction.atomic
+def finish_import(lease: jobs.Lease, rejected: Sequence[tuple[int, str, str]], *, method: str) -> None:
+    """Ends an import, forgets the file, and hands the batch on to de-identification by `method`."""
+    batch = jobs.hold(lease)
+    assert isinstance(batch, Batch)
+    jobs.finish(lease, content=None, rejected=list(rejected), n_notes=batch.notes.count())
+    batch.refresh_from_db()
+    start_deidentification(batch, method=method, by=batch.created_by)
+
+
+@transaction.atomic
+def fail_import(lease: jobs.Lease, sentence: str, rejected: Sequence[tuple[int, str, str]] = ()) -> None:
+    """Ends an import that brought nothing in, with the reason and the rows at fault."""
+    batch = jobs.hold(lease)
+    jobs.fail(lease, sentence, rejected=list(rejected))
+    _remove(batch)
+
+
+@transaction.atomic
+def drop_import(lease: jobs.Lease) -> None:
+    """Ends an import that a person cancelled while it ran."""
+    batch = jobs.hold(lease)
+    jobs.cancelled(lease)
+    _remove(batch)
+
+
+def _remove(batch: jobs.BackgroundWork) -> None:
+    """Takes back what an import wrote before it ended badly: its notes, patients without notes, and the file."""
+    assert isinstance(batch, Batch)
+    Project.objects.select_for_update().get(pk=batch.project_id)
+    patients = list(batch.notes.values_list("patient_id", flat=True).distinct())
+    batch.notes.all().delete()
+    Patient.objects.filter(pk__in=patients, notes=None).delete()
+    Batch.objects.filter(pk=batch.pk).update(content=None)

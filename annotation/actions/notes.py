@@ -1,0 +1,227 @@
+"""Step 2: de-identified texts of notes, their correction, their release, and taking them back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from annotation.deid import Replaced, Span, replace
+from annotation.models import (
+    Assignment,
+    AssignmentStatus,
+    Batch,
+    Deidentification,
+    DeidentifiedNote,
+    Incident,
+    Item,
+    ItemStatus,
+    Note,
+    NoteStatus,
+)
+from annotation.rules.notes import (
+    check_hold,
+    check_read_original,
+    check_release,
+    check_report,
+    check_retry_deidentification,
+    check_review,
+)
+from clinicalft import audit, jobs, states
+from clinicalft.access import Refused, check_permission
+from clinicalft.lib.hashing import sha256_text
+from clinicalft.models import User
+from clinicalft.roles import Permission
+
+BY_HAND = "person"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What de-identification made of one note: its replaced text and what the second scan still saw in it (as spans
+    of the original), or no text at all and the reason. Either of the latter holds the note back."""
+
+    note: Note
+    replaced: Replaced | None
+    suspects: tuple[Span, ...] = ()
+    held_reason: str = ""
+
+
+@transaction.atomic
+def start_deidentification(batch: Batch, *, method: str, by: User) -> Deidentification:
+    """Queues the de-identification of every note of an imported batch."""
+    work = Deidentification.objects.create(batch=batch, project=batch.project, method=method, created_by=by)
+    audit.record("DEIDENTIFICATION_START", work, by=by, batch=batch.number, method=method)
+    jobs.enqueue(work)
+    return work
+
+
+def cancel_deidentification(work: Deidentification, *, by: User) -> None:
+    """Stops it after the notes in hand; what is done stays done."""
+    check_permission(by, Permission.NOTE_RELEASE, work.project)
+    jobs.request_cancel(work, by=by)
+
+
+def retry_deidentification(work: Deidentification, *, by: User) -> None:
+    """Goes on with the notes that are still in quarantine."""
+    check_retry_deidentification(by, work)
+    jobs.retry(work, by=by)
+
+
+@transaction.atomic
+def deidentify_notes(lease: jobs.Lease, findings: Sequence[Finding], *, method: str) -> None:
+    """Writes what a worker found in some notes of its batch; raises LeaseLost, with nothing written.
+
+    A note leaves quarantine only here, as waiting for review or as held back.
+    """
+    work = jobs.hold(lease)
+    done = [finding for finding in findings if finding.replaced is not None]
+    DeidentifiedNote.objects.bulk_create(
+        _version(f.note, f.replaced, number=1, method=method, suspects=f.suspects) for f in done if f.replaced
+    )
+    for finding in findings:
+        finding.note.status = NoteStatus.HELD if finding.held_reason else NoteStatus.DEIDENTIFIED
+        finding.note.held_reason = finding.held_reason
+    Note.objects.bulk_update([finding.note for finding in findings], ["status", "held_reason"])
+    held = [finding.note.number for finding in findings if finding.held_reason]
+    audit.record(
+        "NOTE_DEIDENTIFY", work, by=None, notes=[finding.note.number for finding in findings], held=held, method=method
+    )
+
+
+def _version(
+    note: Note, replaced: Replaced, *, number: int, method: str, suspects: Sequence[Span] = (), **fields: Any
+) -> DeidentifiedNote:
+    return DeidentifiedNote(
+        note=note,
+        project_id=note.project_id,
+        version=number,
+        text=replaced.text,
+        text_sha256=sha256_text(replaced.text),
+        spans=[span.as_dict() for span in replaced.originals],
+        suspects=[span.as_dict() for span in suspects],
+        risk=sum(1 - span.score for span in (*replaced.originals, *suspects)),
+        method=method,
+        **fields,
+    )
+
+
+@transaction.atomic
+def read_original(note: Note, *, by: User) -> str:
+    """The raw text of a note; every opening is in the audit log."""
+    check_read_original(by, note)
+    audit.record("NOTE_READ_RAW", note, by=by)
+    return note.text
+
+
+@transaction.atomic
+def correct_spans(note: Note, *, spans: Sequence[Mapping[str, Any]], version: int, by: User) -> DeidentifiedNote:
+    """The current text of a note after a privacy officer looked at version `version` of it (0: there was none).
+
+    `spans` are all spans that hold now, {start, end, label} in code points of the original. Where they differ from
+    those of that version, or that version was released, a new version replaces it; otherwise only who looked is
+    kept. The note then waits for release, and reports about it are closed.
+    """
+    note = Note.objects.select_for_update(of=("self",)).select_related("project").get(pk=note.pk)
+    check_review(by, note)
+    current = note.deidentified.filter(is_current=True).first()
+    if version != (current.version if current else 0):
+        raise Refused(
+            "stale", "Somebody else corrected this note a moment ago. Load the page again to see their version."
+        )
+    replaced = _replaced(note, spans, current)
+    reviewed = {"reviewed_at": timezone.now(), "reviewed_by": by}
+    if current and not current.released_at and current.spans == [span.as_dict() for span in replaced.originals]:
+        DeidentifiedNote.objects.filter(pk=current.pk).update(suspects=[], **reviewed)
+    else:
+        note.deidentified.filter(is_current=True).update(is_current=False)
+        new = _version(note, replaced, number=version + 1, method=BY_HAND, corrected_by=by, **reviewed)
+        new.save(force_insert=True)
+    _reopen(note, by=by, version=note.deidentified.get(is_current=True).version)
+    return note.deidentified.get(is_current=True)
+
+
+def _replaced(note: Note, spans: Sequence[Mapping[str, Any]], current: DeidentifiedNote | None) -> Replaced:
+    """The note's text with `spans` replaced; a span that was there before keeps its score and source."""
+    known = {(old["start"], old["end"], old["label"]): Span(**old) for old in (current.spans if current else [])}
+    try:
+        chosen = [
+            known.get((s["start"], s["end"], s["label"])) or Span(s["start"], s["end"], s["label"], 1.0, BY_HAND)
+            for s in spans
+        ]
+        return replace(note.text, chosen)
+    except ValueError as fault:
+        raise Refused("spans", f"{fault} Load the page again; nothing was saved.") from fault
+
+
+def _reopen(note: Note, *, by: User, version: int) -> None:
+    if note.status == NoteStatus.DEIDENTIFIED:
+        audit.record("NOTE_CORRECT", note, by=by, version=version)
+    else:
+        states.advance(
+            note, NoteStatus.DEIDENTIFIED, by=by, act="NOTE_CORRECT", detail={"version": version}, held_reason=""
+        )
+    note.incidents.filter(closed_at=None).update(closed_at=timezone.now(), closed_by=by)
+
+
+@transaction.atomic
+def hold_note(note: Note, *, reason: str, by: User) -> None:
+    """Keeps a note that waits for review out of the release of its batch."""
+    check_hold(by, note)
+    states.advance(note, NoteStatus.HELD, by=by, act="NOTE_HOLD", held_reason=reason)
+
+
+@transaction.atomic
+def release_notes(batch: Batch, *, by: User, n_shown: int | None = None) -> int:
+    """Releases every note of a batch that waits for it, and returns how many; those held back stay.
+
+    `n_shown` is the number that the person agreed to: when another number waits now, nothing is released.
+    """
+    batch = Batch.objects.select_for_update(of=("self",)).select_related("project").get(pk=batch.pk)
+    check_release(by, batch)
+    n_notes = batch.notes.filter(status=NoteStatus.DEIDENTIFIED).update(status=NoteStatus.RELEASED)
+    if n_shown is not None and n_notes != n_shown:
+        raise Refused(
+            "stale", f"Now {n_notes} notes wait, not {n_shown}. Look at the batch again before you release it."
+        )
+    released = DeidentifiedNote.objects.filter(
+        note__batch=batch, note__status=NoteStatus.RELEASED, is_current=True, released_at=None
+    )
+    n_reviewed = released.exclude(reviewed_at=None).count()
+    released.update(released_at=timezone.now(), released_by=by)
+    n_held = batch.notes.filter(status=NoteStatus.HELD).count()
+    audit.record("NOTE_RELEASE", batch, by=by, n_notes=n_notes, n_reviewed=n_reviewed, n_held=n_held)
+    return n_notes
+
+
+@transaction.atomic
+def report_identifier(note_or_item: Note | DeidentifiedNote | Item, *, by: User, comment: str = "") -> Incident:
+    """Takes a released note away from everyone at once, with its items and the work on them, and files an incident.
+
+    What was already submitted stays, out of sight. A second report about a withdrawn note is kept as well.
+    """
+    note = Note.objects.select_for_update(of=("self",)).select_related("project").get(pk=_note_id(note_or_item))
+    check_report(by, note)
+    incident = Incident.objects.create(project=note.project, note=note, reported_by=by, comment=comment)
+    # Ordered by key, like whoever claims or submits, so that two of us never wait for each other.
+    items = list(
+        Item.objects.select_for_update().filter(~Q(status=ItemStatus.WITHDRAWN), note__note=note).order_by("pk")
+    )
+    n_slots = Assignment.objects.filter(
+        item__in=items, status__in=[AssignmentStatus.WAITING, AssignmentStatus.CLAIMED]
+    ).update(status=AssignmentStatus.WITHDRAWN, leased_until=None)
+    Item.objects.filter(pk__in=[item.pk for item in items]).update(status=ItemStatus.WITHDRAWN)
+    detail = {"incident": incident.pk, "n_items": len(items), "n_slots": n_slots}
+    if note.status == NoteStatus.RELEASED:
+        states.advance(note, NoteStatus.WITHDRAWN, by=by, act="IDENTIFIER_REPORT", detail=detail)
+    else:
+        audit.record("IDENTIFIER_REPORT", note, by=by, **detail)
+    return incident
+
+
+def _note_id(row: Note | DeidentifiedNote | Item) -> int:
+    if isinstance(row, Note):
+        return row.pk
+    return row.note_id if isinstance(row, DeidentifiedNote) else row.note.note_id

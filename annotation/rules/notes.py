@@ -1,0 +1,66 @@
+"""May notes be imported, read, corrected, released, reported - and if not, why."""
+
+from annotation.models import Batch, Deidentification, Note, NoteStatus
+from clinicalft.access import Refused, check_permission
+from clinicalft.models import Project, User, WorkStatus
+from clinicalft.roles import Permission
+
+
+def check_import(user: User, project: Project) -> None:
+    """Privacy officers bring notes in."""
+    check_permission(user, Permission.NOTE_IMPORT, project)
+
+
+def check_retry_import(user: User, batch: Batch) -> None:
+    """An import goes on where it stopped as long as its file is still kept."""
+    check_import(user, batch.project)
+    if batch.status not in (WorkStatus.FAILED, WorkStatus.CANCELLED):
+        raise Refused("not-ended", "Only an import that failed or was cancelled can be started again.")
+    if batch.content is None:
+        raise Refused("no-file", "The file is no longer kept here. Upload it again.")
+
+
+def check_retry_deidentification(user: User, work: Deidentification) -> None:
+    """De-identification goes on where it stopped."""
+    check_permission(user, Permission.NOTE_RELEASE, work.project)
+    if work.status not in (WorkStatus.FAILED, WorkStatus.CANCELLED):
+        raise Refused("not-ended", "Only de-identification that failed or was cancelled can be started again.")
+
+
+def check_read_original(user: User, note: Note) -> None:
+    """Only a privacy officer opens an original."""
+    check_permission(user, Permission.NOTE_READ_RAW, note.project)
+
+
+def check_review(user: User, note: Note) -> None:
+    """Identifiers are corrected before release, or after a report has withdrawn the note."""
+    check_permission(user, Permission.NOTE_RELEASE, note.project)
+    if note.status == NoteStatus.RELEASED:
+        raise Refused("released", "A released note stays as it is. Report the identifier to take it back.")
+    if note.status == NoteStatus.IMPORTED:
+        raise Refused("not-deidentified", "This note has not been de-identified yet.")
+
+
+def check_hold(user: User, note: Note) -> None:
+    """A note that waits for review may be held back."""
+    check_permission(user, Permission.NOTE_RELEASE, note.project)
+    if note.status != NoteStatus.DEIDENTIFIED:
+        raise Refused("not-waiting", "Only a note that waits for review can be held back.")
+
+
+def check_release(user: User, batch: Batch) -> None:
+    """A batch is released when nothing of it is still being de-identified and something waits."""
+    check_permission(user, Permission.NOTE_RELEASE, batch.project)
+    if batch.status != WorkStatus.DONE:
+        raise Refused("not-imported", "This batch is not imported yet.")
+    if batch.notes.filter(status=NoteStatus.IMPORTED).exists():
+        raise Refused("not-deidentified", "Some notes of this batch are not de-identified yet.")
+    if not batch.notes.filter(status=NoteStatus.DEIDENTIFIED).exists():
+        raise Refused("nothing", "No note of this batch waits for release.")
+
+
+def check_report(user: User, note: Note) -> None:
+    """Whoever may read a released note may report an identifier in it."""
+    check_permission(user, Permission.NOTE_READ, note.project)
+    if note.status not in (NoteStatus.RELEASED, NoteStatus.WITHDRAWN):
+        raise Refused("not-released", "Only a released note can be reported.")

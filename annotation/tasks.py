@@ -1,0 +1,174 @@
+"""Celery doorways of steps 1 to 5: claim the row, call the pure code, hand the result to an action."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace as changed
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from celery import shared_task
+
+from annotation import importers
+from annotation.actions import batches, notes
+from annotation.actions.notes import Finding
+from annotation.deid import LABELS, METHOD_VERSION, DeidError, KnownIdentifiers, Span, replace
+from annotation.models import Batch, Deidentification, Note, NoteStatus
+from clinicalft import jobs
+from clinicalft.access import Refused
+from clinicalft.crypto import Undecipherable
+
+if TYPE_CHECKING:
+    from annotation.deid.detect import Deidentifier
+
+ROWS_AT_ONCE = 500
+NOTES_AT_ONCE = 20
+
+
+@contextmanager
+def quiet_when_lost() -> Iterator[None]:
+    """A worker whose lease went to another one stops without a word: whatever it wrote is whole, the rest is theirs."""
+    try:
+        yield
+    except jobs.LeaseLost:
+        return
+
+
+# ---------- step 1
+
+
+@shared_task
+def import_notes(pk: int) -> None:
+    """Checks every row of a batch's file, then writes the notes; a second start goes on where the first ended."""
+    lease = jobs.claim(Batch, pk)
+    if lease is None:
+        return
+    with quiet_when_lost():
+        try:
+            _import(lease, Batch.objects.get(pk=pk))
+        except jobs.Cancelled:
+            batches.drop_import(lease)
+        except (importers.ImportFault, Undecipherable, Refused) as fault:
+            batches.fail_import(lease, str(fault))
+
+
+def _import(lease: jobs.Lease, batch: Batch) -> None:
+    records, rejected = _checked(lease, batch)
+    if not records or (rejected and not batch.skip_bad_rows):
+        batches.fail_import(lease, _nothing_imported(len(records), len(rejected)), rejected)
+        return
+    done = batches.added_indexes(batch)
+    left = [record for record in records if batches.source_index(batch, record) not in done]
+    n_done = len(records) - len(left)
+    jobs.heartbeat(lease, n_done=n_done, n_total=len(records), phase="Writing notes into quarantine")
+    for start in range(0, len(left), ROWS_AT_ONCE):
+        batches.add_notes(lease, left[start : start + ROWS_AT_ONCE])
+        jobs.heartbeat(lease, n_done=min(n_done + start + ROWS_AT_ONCE, len(records)))
+    batches.finish_import(lease, rejected, method=METHOD_VERSION)
+
+
+def _nothing_imported(n_good: int, n_bad: int) -> str:
+    if not n_good:
+        return "No row of this file could be imported; the list of rows says why."
+    rows = "1 row has a problem" if n_bad == 1 else f"{n_bad} rows have problems"
+    return f"{rows}, so nothing was imported. Mend the file, or import the good rows and leave the rest out."
+
+
+def _checked(lease: jobs.Lease, batch: Batch) -> tuple[list[importers.Record], list[tuple[int, str, str]]]:
+    """The good records of the file, and [line, column, sentence] of the others, in the order of the file."""
+    good: list[importers.Record] = []
+    rejected: list[tuple[int, str, str]] = []
+    for n, row in enumerate(importers.read((batch.content or "").encode(), batch.file_name, batch.mapping)):
+        if n % ROWS_AT_ONCE == 0:
+            jobs.heartbeat(lease, phase="Checking the rows")
+        if isinstance(row, importers.Rejected):
+            rejected.append((row.line, row.column, row.sentence))
+        else:
+            good.append(row)
+    taken: set[str] = set()
+    for start in range(0, len(good), ROWS_AT_ONCE):
+        some = good[start : start + ROWS_AT_ONCE]
+        taken |= batches.taken_indexes(batch, [batches.source_index(batch, record) for record in some])
+    fresh = []
+    for record in good:
+        if batches.source_index(batch, record) in taken:
+            sentence = "has the id of a note that is in this project already; every note is imported once."
+            rejected.append((record.line, batch.mapping.get("source_id", ""), sentence))
+        else:
+            fresh.append(record)
+    return fresh, sorted(rejected)
+
+
+# ---------- step 2
+
+
+@lru_cache(maxsize=1)
+def deidentifier() -> "Deidentifier":
+    """One for this worker process: loading it takes seconds, so only who de-identifies does."""
+    from annotation.deid.detect import Deidentifier
+
+    return Deidentifier()
+
+
+@shared_task
+def deidentify_batch(pk: int) -> None:
+    """De-identifies what is still in quarantine of a batch, the notes of one patient together."""
+    lease = jobs.claim(Deidentification, pk)
+    if lease is None:
+        return
+    with quiet_when_lost():
+        try:
+            _deidentify(lease, Deidentification.objects.select_related("batch").get(pk=pk).batch)
+        except jobs.Cancelled:
+            jobs.cancelled(lease)
+        except Undecipherable as fault:
+            jobs.fail(lease, str(fault))
+
+
+def _deidentify(lease: jobs.Lease, batch: Batch) -> None:
+    n_total = batch.notes.count()
+    waiting = batch.notes.filter(status=NoteStatus.IMPORTED).select_related("patient").order_by("patient_id", "pk")
+    n_done = n_total - waiting.count()
+    jobs.heartbeat(lease, n_done=n_done, n_total=n_total, phase="Finding identifiers")
+    while some := list(waiting[:NOTES_AT_ONCE]):
+        findings: list[Finding] = []
+        for _, of_patient in groupby(some, key=lambda note: note.patient_id):
+            findings += findings_of(list(of_patient))
+            jobs.heartbeat(lease, n_done=n_done + len(findings))
+        notes.deidentify_notes(lease, findings, method=METHOD_VERSION)
+        n_done += len(findings)
+    jobs.finish(lease, n_done=n_done)
+
+
+def findings_of(of_patient: Sequence[Note]) -> list[Finding]:
+    """The findings in one patient's notes. Where the whole cannot be done, each note is tried alone."""
+    known = KnownIdentifiers.from_mapping(json.loads(of_patient[0].patient.known_identifiers))
+    try:
+        found = deidentifier().find_together([note.text for note in of_patient], known)
+        return [_finding(note, spans, known) for note, spans in zip(of_patient, found, strict=True)]
+    except Exception as fault:
+        # Whatever goes wrong with a note holds that note back and no other: it fails closed. The message of an error
+        # of somebody else's code could hold note text, so only its kind is said.
+        if len(of_patient) > 1:
+            return [finding for note in of_patient for finding in findings_of([note])]
+        is_ours = isinstance(fault, DeidError)
+        reason = str(fault) if is_ours else f"The method failed on this note ({type(fault).__name__})."
+        return [Finding(of_patient[0], None, held_reason=reason[:200])]
+
+
+def _finding(note: Note, spans: Sequence[Span], known: KnownIdentifiers) -> Finding:
+    replaced = replace(note.text, spans)
+    seen = deidentifier().second_scan(replaced.text, known)
+    suspects = tuple(
+        changed(span, start=replaced.to_original(span.start), end=replaced.to_original(span.end - 1) + 1)
+        for span in seen
+    )
+    return Finding(note, replaced, suspects, _suspicion(suspects))
+
+
+def _suspicion(suspects: Sequence[Span]) -> str:
+    if not suspects:
+        return ""
+    kinds = sorted({LABELS[span.label].name.lower() for span in suspects})
+    return f"A second scan still sees what may be an identifier: {'; '.join(kinds)}."[:200]
