@@ -11,6 +11,8 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
+from clinicalft import roles
+
 
 class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -31,7 +33,9 @@ class User(AbstractBaseUser):
         default=False, help_text="A real person whose published ratings were imported; nobody can log in as them."
     )
     site_roles = ArrayField(models.CharField(max_length=30), default=list, blank=True)
-    theme = models.CharField(max_length=5, default="auto", choices=[("auto", "Auto"), ("light", "Light"), ("dark", "Dark")])
+    theme = models.CharField(
+        max_length=5, default="auto", choices=[("auto", "Auto"), ("light", "Light"), ("dark", "Dark")]
+    )
     text_size = models.PositiveSmallIntegerField(default=17)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -46,6 +50,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def site_titles(self) -> str:
+        """The titles of the roles held on the whole site, for reading."""
+        return roles.titles(self.site_roles)
 
     @property
     def initials(self) -> str:
@@ -70,6 +79,8 @@ class Project(models.Model):
     report_evidence_rule = models.BooleanField(
         default=True, help_text="A release gate asks for the upper 95 % limit, not only the rate, under its bound."
     )
+    report_min_outputs = models.PositiveIntegerField(default=500)
+    hallucination_limit = models.FloatField(default=0.02)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -90,6 +101,11 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "project"], name="membership_unique")]
+
+    @property
+    def titles(self) -> str:
+        """The titles of the roles held, for reading."""
+        return roles.titles(self.roles)
 
 
 def _in_a_week() -> Any:
