@@ -111,6 +111,15 @@ def samples() -> dict[str, Any]:
         ],
         "tabs": [("Progress", "#progress", False), ("Agreement", "#agreement", True), ("Items", "#items", False)],
         "crumbs": [("Rounds", "#rounds"), ("Round 3", "#round"), ("item 12", "")],
+        "questions": [
+            {"name": "correct", "label": "Is everything in it true of the note?", "value": "yes",
+             "choices": [("no", "No"), ("partly", "Partly"), ("yes", "Yes")]},
+            {"name": "safe", "label": "Could acting on it harm the patient?", "help": "Think of the next clinician.",
+             "choices": [("no", "No"), ("mild", "Mild"), ("severe", "Severe")],
+             "flag": {"kinds": [("dose", "Wrong dose"), ("invented", "Invented finding"), ("missed", "Missed red flag")],
+                      "severities": [("low", "Low"), ("high", "High")]}},
+            {"name": "useful", "label": "Would you sign it?", "value": 4, "choices": [(n, n) for n in range(1, 6)]},
+        ],
         "curves": {"series": [{"name": "train", "points": [[s, 2.4 * 0.985**s + 0.4] for s in range(0, 200, 4)]},
                               {"name": "held-out", "points": [[s, 2.4 * 0.987**s + 0.52] for s in range(0, 200, 20)]}]},
     }  # fmt: skip
