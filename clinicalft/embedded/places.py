@@ -17,11 +17,18 @@ LONGEST_SOCKET_PATH = 100
 
 
 def socket_folder(var: Path, server: str) -> Path:
-    """The folder of a server's socket: inside `var`, or a short one of this user when that path is too long."""
+    """The folder of a server's socket: inside `var` unless that path is too long, or closed to root's system user."""
     inside = var / "sockets" / server
-    if len(os.fsencode(inside / ".s.PGSQL.5432.lock")) <= LONGEST_SOCKET_PATH:
+    if len(os.fsencode(inside / ".s.PGSQL.5432.lock")) <= LONGEST_SOCKET_PATH and not is_closed_for_root(var):
         return inside
+    if os.geteuid() == 0:
+        return ROOT_STATE / short_name(var) / "sockets" / server
     return Path(tempfile.gettempdir()) / f"clinicalft-{os.getuid()}-{short_name(var)}-{server}"
+
+
+def is_closed_for_root(var: Path) -> bool:
+    """True when root runs the app in a folder that other users cannot reach: its database runs as one of them."""
+    return os.geteuid() == 0 and first_closed_parent(var / "sockets", NOBODY) is not None
 
 
 def short_name(var: Path) -> str:
@@ -39,6 +46,10 @@ def redis_url(var: Path) -> str:
     return f"unix://{quote(str(socket_folder(var, 'redis') / 'redis.sock'))}?db=0"
 
 
+# Where root keeps what must not lie below a closed folder such as its home.
+ROOT_STATE = Path("/var/lib/clinicalft")
+
+
 @dataclass(frozen=True)
 class Account:
     """The system account that a server runs as."""
@@ -51,6 +62,9 @@ class Account:
         return self.uid == os.geteuid()
 
 
+NOBODY = Account(65534, 65534)
+
+
 def me() -> Account:
     return Account(os.geteuid(), os.getegid())
 
@@ -58,11 +72,9 @@ def me() -> Account:
 def private_folder(path: Path, owner: Account) -> Path:
     """Makes `path` a folder that belongs to `owner` alone (mode 0700), or raises Broken when it is somebody else's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        if path.is_symlink() and path.parent == Path(tempfile.gettempdir()):
-            raise Broken(f"{path} is a link that somebody else may have made: remove it.") from None
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.is_symlink():
+        raise Broken(f"{path} is a link that somebody else may have made: remove it.")
     found = path.stat()
     if found.st_uid != owner.uid:
         if os.geteuid() != 0:
@@ -86,6 +98,8 @@ def own_all(path: Path, owner: Account) -> None:
 def first_closed_parent(path: Path, account: Account) -> Path | None:
     """The outermost folder on the way to `path` that `account` may not pass through, or None."""
     for folder in reversed(path.resolve().parents):
+        if not folder.exists():
+            return None
         found = folder.stat()
         if found.st_uid == account.uid:
             passable = found.st_mode & stat.S_IXUSR

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import redis
 
@@ -55,7 +54,7 @@ class Redis:
     def _end_leftover(self) -> None:
         try:
             client = connect(self.var)
-            pid = cast("dict[str, Any]", client.info("server"))["process_id"]
+            pid = client.info("server")["process_id"]
             self.say(f"ending a Redis that an earlier start left behind (process {pid})")
             client.shutdown(save=False, nosave=True)
         except redis.ConnectionError:

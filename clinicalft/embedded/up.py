@@ -60,8 +60,9 @@ def lock(var: Path) -> IO[str]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.seek(0)
-        raise Broken(f"already running: {file.read().strip() or 'it is just starting'}") from None
+        with file:
+            file.seek(0)
+            raise Broken(f"already running: {file.read().strip() or 'it is just starting'}") from None
     file.truncate(0)
     return file
 
