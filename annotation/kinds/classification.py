@@ -46,7 +46,7 @@ class Classification(Kind):
     schema_fields = (
         SchemaField("question", "Question", "What annotators decide about each note.", initial="Which label fits?"),
         SchemaField(
-            "labels", "Labels", "One per line: value, or value | name | description. The first ten get the keys 1 to 0.",
+            "labels", "Labels", "One per line: value, or value | name | description. The first ten get keys 1 to 0.",
             widget="lines",
         ),
         SchemaField(

@@ -46,7 +46,7 @@ class Payload(Strict):
     none_apply: bool = False
 
 
-CODE = re.compile(r"^\W*([A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?)\b[\s:,.-]*(.*)$")
+CODE = re.compile(r"^(?:\d+[.)]|\W)*\s*([A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?)\b[\s:,.-]*(.*)$")
 NOTHING = "No code applies."
 
 

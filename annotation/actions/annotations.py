@@ -1,0 +1,240 @@
+"""An annotator's work on one item at a time: claim, draft, submit, skip.
+
+Locks are taken in one order, item before slot before audit chain, so that nobody waits in a circle. Leases are by the
+database's clock. Drafts and heartbeats are not audited: a draft is nobody's answer yet, and its owner sees it only.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Greatest, Now
+from django.utils import timezone
+
+from annotation.actions.notes import report_identifier
+from annotation.actions.payloads import draft_payload, finished_payload
+from annotation.actions.rounds import OPEN_SLOTS
+from annotation.models import (
+    Annotation,
+    AnnotationStatus,
+    Assignment,
+    AssignmentStatus,
+    GuidelineReading,
+    Item,
+    ItemStatus,
+    Round,
+    Skip,
+    SkipReason,
+)
+from annotation.rules.work import LEASE_LOST, STALE, SUBMITTED, check_acknowledge, check_annotate
+from clinicalft import audit
+from clinicalft.access import Refused
+from clinicalft.lib.hashing import sha256_json
+from clinicalft.models import User
+from clinicalft.states import advance
+
+# Reasons that a lead has to look at; the others only send the item to somebody else.
+FOR_THE_LEAD = (SkipReason.UNCLEAR, SkipReason.UNREADABLE)
+
+
+class StaleDraft(Refused):
+    """Somebody's other window saved first; `kept` is what is stored, and nothing was overwritten."""
+
+    def __init__(self, kept: Annotation) -> None:
+        super().__init__("stale-revision", STALE)
+        self.kept = kept
+
+
+@transaction.atomic
+def acknowledge_guideline(round: Round, *, by: User) -> GuidelineReading:
+    """That the person has read the round's guideline version; twice is once."""
+    check_acknowledge(by, round)
+    reading, is_new = GuidelineReading.objects.get_or_create(guideline=round.guideline, user=by)
+    if is_new:
+        audit.record("GUIDELINE_ACKNOWLEDGE", round, by=by, guideline=round.guideline_id)
+    return reading
+
+
+# One statement: the slot that I hold, else the first one in order that is free (or whose lease ran out) and whose item
+# I have neither answered nor passed on. Rows that somebody else is taking at this moment are stepped over.
+CLAIM = """
+WITH mine AS (
+    SELECT id FROM annotation_assignment
+    WHERE round_id = %(round)s AND annotator_id = %(user)s AND status = 'CLAIMED' FOR UPDATE
+), free AS (
+    SELECT a.id FROM annotation_assignment a JOIN annotation_item i ON i.id = a.item_id
+    WHERE NOT EXISTS (SELECT FROM mine)
+      AND a.round_id = %(round)s AND a.status IN ('WAITING', 'CLAIMED')
+      AND (a.status = 'WAITING' OR a.leased_until < now())
+      AND i.status = 'OPEN'
+      AND NOT EXISTS (SELECT FROM annotation_assignment o WHERE o.item_id = a.item_id AND o.annotator_id = %(user)s)
+      AND NOT EXISTS (SELECT FROM annotation_skip s WHERE s.item_id = a.item_id AND s.annotator_id = %(user)s)
+    ORDER BY a.position LIMIT 1 FOR UPDATE OF a SKIP LOCKED
+)
+UPDATE annotation_assignment a
+SET status = 'CLAIMED', annotator_id = %(user)s, leased_until = now() + make_interval(mins => %(minutes)s),
+    claimed_at = CASE WHEN a.id IN (SELECT id FROM mine) THEN a.claimed_at ELSE now() END
+WHERE a.id IN (SELECT id FROM mine UNION ALL SELECT id FROM free)
+RETURNING a.id, a.item_id, NOT EXISTS (SELECT FROM mine)
+"""
+
+
+def claim_next(round: Round, *, by: User) -> Assignment | None:
+    """The slot that `by` works on now: the one they hold, else the next one in order; None when nothing waits for them.
+
+    Raises Refused("no-seat", "round-closed", "guideline-unread").
+    """
+    check_annotate(by, round)
+    try:
+        found = _claim(round, by)
+    except IntegrityError:
+        # Another window of the same person claimed in the same instant; that slot is theirs now.
+        found = _claim(round, by)
+    if found is None:
+        return None
+    related = ("item__note", "round__schema", "round__guideline", "round__project")
+    return Assignment.objects.select_related(*related).get(pk=found)
+
+
+@transaction.atomic
+def _claim(round: Round, by: User) -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"round": round.pk, "user": by.pk, "minutes": round.lease_minutes})
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    pk, item_id, is_new = row
+    if is_new:
+        audit.record("ITEM_CLAIM", Item(pk=item_id, project_id=round.project_id), by=by)
+    return int(pk)
+
+
+def extend_lease(item: Item, *, by: User) -> None:
+    """The page is alive: the person keeps the item for another lease. Raises Refused("lease-lost")."""
+    if not _extend(item, by):
+        raise Refused("lease-lost", LEASE_LOST)
+
+
+def _extend(item: Item, by: User) -> bool:
+    lease = timedelta(minutes=item.round.lease_minutes)
+    mine = Assignment.objects.filter(item=item, annotator=by, status=AssignmentStatus.CLAIMED)
+    return bool(mine.update(leased_until=Now() + lease))
+
+
+@transaction.atomic
+def save_draft(item: Item, *, by: User, raw: Any, revision: int, comment: str = "", seconds: int = 0) -> Annotation:
+    """Keeps what is filled in so far as the person's draft, and extends their lease.
+
+    `revision` is that of the version which was changed. Raises BadPayload, StaleDraft, and Refused("submitted",
+    "lease-lost"): whoever lost the item keeps the draft that they have and can still save into it.
+    """
+    payload = draft_payload(raw, round=item.round, text=item.note.text)
+    holds = _extend(item, by)
+    values = {"payload": payload, "comment": comment, "saved_at": timezone.now()}
+    drafts = Annotation.objects.filter(item=item, annotator=by, status=AnnotationStatus.DRAFT, revision=revision)
+    changed = drafts.update(**values, revision=F("revision") + 1, seconds=Greatest("seconds", _worked(seconds)))
+    if not changed:
+        _make_draft(item, by, holds, revision, {**values, "seconds": _worked(seconds)})
+    return Annotation.objects.get(item=item, annotator=by)
+
+
+def _make_draft(item: Item, by: User, holds: bool, revision: int, values: dict[str, Any]) -> None:
+    kept = Annotation.objects.filter(item=item, annotator=by).first()
+    if kept and kept.status == AnnotationStatus.SUBMITTED:
+        raise Refused("submitted", SUBMITTED)
+    if kept or revision:
+        raise StaleDraft(kept) if kept else Refused("lease-lost", LEASE_LOST)
+    if not holds:
+        raise Refused("lease-lost", LEASE_LOST)
+    try:
+        with transaction.atomic():
+            Annotation.objects.create(**_of(item), annotator=by, revision=1, **values)
+    except IntegrityError:
+        raise StaleDraft(Annotation.objects.get(item=item, annotator=by)) from None
+
+
+def _of(item: Item) -> dict[str, Any]:
+    round = item.round
+    return {
+        "item": item, "round": round, "project_id": item.project_id, "schema_id": round.schema_id,
+        "guideline_id": round.guideline_id,
+    }  # fmt: skip
+
+
+def _worked(seconds: int) -> int:
+    # The browser counts; a day is more than anybody spends on one note.
+    return max(0, min(seconds, 24 * 60 * 60))
+
+
+@transaction.atomic
+def submit_annotation(
+    item: Item, *, by: User, raw: Any, revision: int, comment: str = "", seconds: int = 0
+) -> Annotation:
+    """Freezes the person's answer and fills their slot; the item is complete when its last slot is filled.
+
+    Whoever lost the item to a lease that ran out still gets in while another place of it is free. The same answer sent
+    twice is one answer. Raises BadPayload, StaleDraft, and Refused("submitted", "lease-lost", "round-closed").
+    """
+    locked = Item.objects.select_for_update(of=("self",), no_key=True)
+    item = locked.select_related("round__schema", "round__project", "note").get(pk=item.pk)
+    check_annotate(by, item.round)
+    payload = finished_payload(raw, round=item.round, text=item.note.text)
+    digest = sha256_json(payload)
+    own = Annotation.objects.filter(item=item, annotator=by).first()
+    if own and own.status == AnnotationStatus.SUBMITTED:
+        if own.payload_sha256 == digest:
+            return own
+        raise Refused("submitted", SUBMITTED)
+    if own and own.revision != revision:
+        raise StaleDraft(own)
+    _fill_slot(item, by)
+    own = own or Annotation(**_of(item), annotator=by)
+    own.status, own.payload, own.payload_sha256, own.comment = AnnotationStatus.SUBMITTED, payload, digest, comment
+    own.seconds = max(own.seconds, _worked(seconds))
+    own.saved_at = own.submitted_at = timezone.now()
+    own.save()
+    if not item.assignments.filter(status__in=OPEN_SLOTS).exists():
+        advance(item, ItemStatus.COMPLETE, by=by, act="ITEM_COMPLETE")
+    audit.record("ANNOTATION_SUBMIT", own, by=by, item=item.pk, sha256=digest)
+    return own
+
+
+def _fill_slot(item: Item, by: User) -> None:
+    """The person's slot becomes SUBMITTED, or a free one of the same item when theirs was given away."""
+    mine = Q(annotator=by, status=AssignmentStatus.CLAIMED)
+    free = Q(status=AssignmentStatus.WAITING) | Q(status=AssignmentStatus.CLAIMED, leased_until__lt=Now())
+    for choice in (mine, free):
+        slot = item.assignments.filter(choice).values("pk")[:1]
+        filled = Assignment.objects.filter(choice, pk__in=slot).update(
+            status=AssignmentStatus.SUBMITTED, annotator=by, leased_until=None, submitted_at=Now()
+        )
+        if filled:
+            return
+    raise Refused("lease-lost", LEASE_LOST)
+
+
+@transaction.atomic
+def skip_item(item: Item, *, by: User, reason: str, comment: str = "") -> Skip:
+    """Passes the item on; the reason decides where it goes.
+
+    Unclear and unreadable: to others, and the lead is told. Not my field: to others. Identifier: the note is taken away
+    from everyone at once. A draft stays its owner's. Raises Refused("lease-lost").
+    """
+    check_annotate(by, item.round)
+    mine = Assignment.objects.filter(item=item, annotator=by, status=AssignmentStatus.CLAIMED)
+    if reason == SkipReason.IDENTIFIER:
+        # It locks the note and all of its items, so nothing may be locked before it.
+        holds = mine.exists()
+        if holds:
+            report_identifier(item, by=by, comment=comment)
+    else:
+        Item.objects.select_for_update(no_key=True).get(pk=item.pk)
+        free = {"status": AssignmentStatus.WAITING, "annotator": None, "leased_until": None, "claimed_at": None}
+        holds = bool(mine.update(**free))
+    if not holds:
+        raise Refused("lease-lost", LEASE_LOST)
+    resolved_at = None if reason in FOR_THE_LEAD else timezone.now()
+    skip = Skip.objects.create(item=item, annotator=by, reason=reason, comment=comment, resolved_at=resolved_at)
+    audit.record("ITEM_SKIP", item, by=by, skip_reason=reason)
+    return skip

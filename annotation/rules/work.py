@@ -1,0 +1,34 @@
+"""May this person annotate here now, and may this answer be taken - and if not, why."""
+
+from django.db.models import Exists, OuterRef
+
+from annotation.models import GuidelineReading, Round, RoundAnnotator, RoundStatus
+from clinicalft.access import Refused, check_permission
+from clinicalft.models import User
+from clinicalft.roles import Permission
+
+SUBMITTED = "You have submitted this item; what is submitted stays as it is."
+LEASE_LOST = (
+    "Your time on this item ran out and its place was given away. Your draft is kept; go on with the next item."
+)
+STALE = "This item was changed in another window. Both versions are shown: choose the one to keep."
+
+
+def check_annotate(user: User, round: Round) -> None:
+    """An annotator of an open round who has acknowledged its guideline may work. One query."""
+    check_permission(user, Permission.ITEM_ANNOTATE, round.project)
+    read = GuidelineReading.objects.filter(guideline=OuterRef("round__guideline"), user=OuterRef("user"))
+    seat = RoundAnnotator.objects.filter(round=round, user=user).annotate(has_read=Exists(read)).first()
+    if seat is None:
+        raise Refused("no-seat", "You are not an annotator of this round. Its lead can add you.")
+    if round.status != RoundStatus.OPEN:
+        raise Refused("round-closed", "This round is closed; nothing more is annotated in it.")
+    if not seat.has_read:
+        raise Refused("guideline-unread", "Read the guideline first; one key says that you did.")
+
+
+def check_acknowledge(user: User, round: Round) -> None:
+    """An annotator of the round acknowledges its guideline."""
+    check_permission(user, Permission.ITEM_ANNOTATE, round.project)
+    if not RoundAnnotator.objects.filter(round=round, user=user).exists():
+        raise Refused("no-seat", "You are not an annotator of this round. Its lead can add you.")
