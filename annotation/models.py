@@ -341,6 +341,9 @@ class Item(models.Model):
     number = models.PositiveIntegerField()
     n_required = models.PositiveSmallIntegerField(help_text="How many people annotate it.")
     status = models.CharField(max_length=12, choices=ItemStatus.choices, default=ItemStatus.OPEN)
+    disagreement = models.FloatField(
+        null=True, help_text="Mean distance between its readers, 0 to 1, as last measured; None below two readers."
+    )
 
     class Meta:
         ordering = ["number"]
@@ -348,7 +351,10 @@ class Item(models.Model):
             models.UniqueConstraint(fields=["round", "number"], name="item_number"),
             models.UniqueConstraint(fields=["round", "note"], name="item_note_once"),
         ]
-        indexes = [models.Index(fields=["round", "status"], name="item_round_status")]
+        indexes = [
+            models.Index(fields=["round", "status"], name="item_round_status"),
+            models.Index(fields=["round", "-disagreement"], name="item_disagreement"),
+        ]
 
     def __str__(self) -> str:
         return f"Item {self.number}"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from celery import shared_task
 
 from annotation import importers
-from annotation.actions import batches, notes
+from annotation.actions import agreement, batches, notes
 from annotation.actions.notes import Finding
 from annotation.deid import LABELS, METHOD_VERSION, DeidError, KnownIdentifiers, Span, replace
-from annotation.models import Batch, Deidentification, Note, NoteStatus
+from annotation.models import Agreement, Batch, Deidentification, Note, NoteStatus
 from clinicalft import jobs
 from clinicalft.access import Refused
 from clinicalft.crypto import Undecipherable
@@ -172,3 +172,16 @@ def _suspicion(suspects: Sequence[Span]) -> str:
         return ""
     kinds = sorted({LABELS[span.label].name.lower() for span in suspects})
     return f"A second scan still sees what may be an identifier: {'; '.join(kinds)}."[:200]
+
+
+# ---------- step 5
+
+
+@shared_task
+def measure_agreement(pk: int) -> None:
+    """Measures one closed round."""
+    lease = jobs.claim(Agreement, pk)
+    if lease is None:
+        return
+    with jobs.working(lease):
+        agreement.compute_agreement(lease)

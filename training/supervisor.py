@@ -1,7 +1,7 @@
 """Runs a run folder in a child process and reports on it: the worker itself never imports torch.
 
-The child sits in a session of its own and dies with its parent (training.engine sets the parent-death signal). A lock on
-the folder, inherited by the child, makes sure that never two trainers write to it, even while an orphan still saves.
+The child sits in a session of its own and dies with its parent (training.engine sets the parent-death signal). A lock
+on the folder, inherited by the child, makes sure that never two trainers write to it, even while an orphan still saves.
 """
 
 import fcntl
@@ -52,15 +52,18 @@ class Outcome:
 
 
 def supervise(
-    lease: jobs.Lease, folder: RunFolder, on_events: Callable[[Events], None], progress: Callable[[dict[str, Any]], dict[str, Any]]
-) -> Outcome:  # fmt: skip
+    lease: jobs.Lease,
+    folder: RunFolder,
+    on_events: Callable[[Events], None],
+    progress: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Outcome:
     """Runs `python -m training.engine` on the folder until it ends.
 
     New events go to `on_events` in order; `progress(event)` turns the latest into fields for the heartbeat. Raises
     jobs.Cancelled after the child has saved and stopped, jobs.LeaseLost after it was stopped without its results.
     """
     with _only_one(folder.path) as lock, (folder.path / "log.txt").open("ab") as output:
-        reader = _EventReader(folder.events_file)
+        reader = LineReader(folder.events_file)
         # What an earlier attempt reported: stored again where that was lost, but its errors are not ours.
         on_events(reader.read())
         child = subprocess.Popen(
@@ -78,7 +81,7 @@ def supervise(
     return Outcome(child.returncode, _sentence(child.returncode, error), tail, result)
 
 
-def _watch(lease: jobs.Lease, child: Any, reader: "_EventReader", on_events: Any, progress: Any) -> dict[str, Any]:
+def _watch(lease: jobs.Lease, child: Any, reader: "LineReader", on_events: Any, progress: Any) -> dict[str, Any]:
     error: dict[str, Any] = {}
     heard = time.monotonic()
     while child.poll() is None:
@@ -148,8 +151,8 @@ def _only_one(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-class _EventReader:
-    """Reads whole new lines of an event file that another process appends to."""
+class LineReader:
+    """Reads the whole new lines of a JSONL file that another process appends to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

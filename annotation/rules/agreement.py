@@ -1,10 +1,10 @@
 """May agreement be measured, an item be adjudicated, a round go into a dataset - and if not, why."""
 
-from clinicalft.access import Refused
-from clinicalft.models import WorkStatus
-
 from annotation.kinds import KINDS
-from annotation.models import ItemStatus, Round, RoundStatus, Verdict
+from annotation.models import AnnotationStatus, Item, ItemStatus, Round, RoundStatus, Verdict
+from clinicalft.access import Refused, check_permission
+from clinicalft.models import User, WorkStatus
+from clinicalft.roles import Permission
 
 
 def check_cleared(round: Round) -> None:
@@ -27,3 +27,33 @@ def check_cleared(round: Round) -> None:
         raise Refused("unmeasured", f"The agreement of {round} has not been measured yet.")
     if latest.verdict != Verdict.PASSED:
         raise Refused("gate", f"{round} has not passed its agreement gate: {latest.verdict_reason}")
+
+
+def check_measure(user: User, round: Round) -> None:
+    """Agreement is measured once the round is closed, of answers that can be compared, one measurement at a time."""
+    check_permission(user, Permission.AGREEMENT_MEASURE, round.project)
+    if round.status != RoundStatus.CLOSED:
+        raise Refused("open", "Close the round first: readers stay blind to each other until then.")
+    if round.is_gold:
+        raise Refused("gold", "These are the labels of the source; there is nobody to compare them with.")
+    if KINDS[round.kind].headline is None:
+        raise Refused("free-text", "Free text has no agreement statistic. Adjudicate each item; that clears the round.")
+    if not round.annotations.filter(status=AnnotationStatus.SUBMITTED).exists():
+        raise Refused("no-annotations", "Nobody has submitted an annotation in this round.")
+    if round.agreements.filter(status__in=[WorkStatus.QUEUED, WorkStatus.RUNNING]).exists():
+        raise Refused("running", "It is being measured right now.")
+
+
+def check_adjudicate(user: User, item: Item) -> None:
+    """Whoever settles an item has not annotated it, and only once the round is closed."""
+    check_permission(user, Permission.ITEM_ADJUDICATE, item.project)
+    if item.round.status != RoundStatus.CLOSED:
+        raise Refused("open", "Items are settled once the round is closed.")
+    if item.annotations.filter(annotator=user).exists():
+        raise Refused("own", "You annotated this item yourself, so somebody else has to settle it.")
+    if item.status == ItemStatus.ADJUDICATED:
+        raise Refused("settled", "This item has been settled already.")
+    if item.status != ItemStatus.COMPLETE:
+        raise Refused(
+            "incomplete", f"This item is {ItemStatus(item.status).label.lower()}, so there is nothing to settle."
+        )

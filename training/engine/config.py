@@ -70,6 +70,10 @@ class RunConfig(Settings):
         2048, label="Longest conversation", check=whole(16, 1_048_576),
         help_text="In tokens. Longer conversations are cut at the end; the run is refused if that cuts a whole answer.",
     )  # fmt: skip
+    max_prompt: int = setting(
+        0, label="Longest question", check=whole(0, 1_048_576),
+        help_text="In tokens; of a longer first question the middle is left out. 0 leaves every question whole.",
+    )  # fmt: skip
     warmup_share: float = setting(
         0.03, label="Warm-up", check=number(0, 0.5),
         help_text="Share of the updates over which the learning rate rises from 0 to its peak.",
@@ -143,6 +147,10 @@ class GenerateConfig(Settings):
     max_new_tokens: int = setting(
         256, label="Longest answer", check=whole(1, 131_072), help_text="In tokens; a longer answer is cut there.",
     )  # fmt: skip
+    max_prompt: int = setting(
+        0, label="Longest question", check=whole(0, 1_048_576),
+        help_text="In tokens; of a longer first question the middle is left out. 0 leaves every question whole.",
+    )  # fmt: skip
     temperature: float = setting(
         0.0, label="Temperature", check=number(0, 5),
         help_text="0 always takes the likeliest token; higher values vary more.",
@@ -209,6 +217,7 @@ DEMO_SETTINGS: Mapping[str, Any] = MappingProxyType(
         "epochs": 4,
         "batch_size": 8,
         "max_length": 512,
+        "max_prompt": 192,
         "scored_answers": 100,
     }
 )

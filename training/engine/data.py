@@ -39,6 +39,7 @@ class Conversation:
     tokens: list[int]
     is_learnt: list[bool]
     is_cut: bool
+    is_shortened: bool
     prompt: list[int]
     answer: str
 
@@ -54,10 +55,19 @@ def end_of_turn(tokenizer: Tokenizer) -> int:
     return piece[_end_position(tokenizer, piece)]
 
 
-def prompt_tokens(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -> list[int]:
-    """Token ids up to where the assistant begins to answer."""
+def prompt_tokens(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]], *, max_prompt: int) -> list[int]:
+    """Token ids up to where the assistant begins to answer, with a first question shortened as in training."""
     text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-    return tokenizer.encode(text, add_special_tokens=False)
+    tokens = tokenizer.encode(text, add_special_tokens=False)
+    is_first = all(message["role"] != "assistant" for message in messages)
+    return shortened(tokens, max_prompt) if is_first else tokens
+
+
+def shortened(tokens: list[int], limit: int) -> list[int]:
+    """At most `limit` tokens (0: all), from the beginning and the end in equal parts; the middle is left out."""
+    if not limit or len(tokens) <= limit:
+        return tokens
+    return tokens[: limit - limit // 2] + tokens[len(tokens) - limit // 2 :]
 
 
 def read_conversations(path: Path, *, ends_with_answer: bool) -> list[dict[str, Any]]:
@@ -81,17 +91,20 @@ def read_conversations(path: Path, *, ends_with_answer: bool) -> list[dict[str, 
 
 
 def encode_conversations(
-    rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer, *, max_length: int
+    rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer, *, max_length: int, max_prompt: int = 0
 ) -> list[Conversation]:
-    """Conversations cut at the end to `max_length` tokens. Raises BadInput when a cut leaves nothing to learn."""
-    encoded = [_encode(row, tokenizer, max_length) for row in rows]
+    """Conversations whose first question is shortened to `max_prompt` tokens (0: never), cut at `max_length` tokens.
+
+    Raises BadInput when the cut leaves nothing to learn.
+    """
+    encoded = [_encode(row, tokenizer, max_length, max_prompt) for row in rows]
     lost = [item for item in encoded if item.n_learnt == 0]
     if lost:
         named = ", ".join(item.id for item in lost[:3])
         longest = max(len(item.prompt) for item in lost)
         raise BadInput(
             f"In {len(lost)} of {len(encoded)} conversations the whole answer is cut away (first: {named}).",
-            f"Raise the longest conversation to more than {longest} tokens, or leave these conversations out.",
+            f"Raise the longest conversation above {longest} tokens, set a longest question, or leave these out.",
         )
     return encoded
 
@@ -105,6 +118,7 @@ def token_facts(conversations: Sequence[Conversation], padding: float) -> dict[s
         "tokens": sum(lengths),
         "learnt_share": sum(item.n_learnt for item in conversations) / sum(lengths),
         "cut_share": sum(item.is_cut for item in conversations) / len(conversations),
+        "shortened_share": sum(item.is_shortened for item in conversations) / len(conversations),
         "padding_share": padding,
         "longest": max(lengths),
         "histogram": [[step, steps[step]] for step in sorted(steps)],
@@ -125,14 +139,18 @@ def preview(conversations: Iterable[Conversation], tokenizer: Tokenizer) -> list
     return shown
 
 
-def _encode(row: Mapping[str, Any], tokenizer: Tokenizer, max_length: int) -> Conversation:
+def _encode(row: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, max_prompt: int) -> Conversation:
     messages = row["messages"]
     refuse_control_tokens(row["id"], messages, tokenizer)
     tokens: list[int] = []
     is_learnt: list[bool] = []
     prompt: list[int] = []
+    is_shortened = False
     for text, is_answer in _pieces(tokenizer, messages):
         piece = tokenizer.encode(text, add_special_tokens=False)
+        if not tokens:
+            is_shortened = 0 < max_prompt < len(piece)
+            piece = shortened(piece, max_prompt)
         n_learnt = _end_position(tokenizer, piece) + 1 if is_answer else 0
         prompt = tokens if is_answer else prompt
         tokens = tokens + piece
@@ -142,6 +160,7 @@ def _encode(row: Mapping[str, Any], tokenizer: Tokenizer, max_length: int) -> Co
         tokens=tokens[:max_length],
         is_learnt=is_learnt[:max_length],
         is_cut=len(tokens) > max_length,
+        is_shortened=is_shortened,
         prompt=prompt,
         answer=messages[-1]["content"],
     )

@@ -18,7 +18,7 @@ class FreezeForm(forms.Form):
     )  # fmt: skip
     instruction = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 4}), required=False,
-        help_text="What the model is asked to do with each note. Leave it empty to use the wording made from the labels.",
+        help_text="What the model is asked to do with each note. Empty uses the wording made from the labels.",
     )  # fmt: skip
     train_percent = forms.IntegerField(min_value=1, max_value=98, initial=80, label="Train, in per cent of the notes")
     validation_percent = forms.IntegerField(

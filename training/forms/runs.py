@@ -1,4 +1,4 @@
-"""Forms of base models and runs. Labels, help and limits of the settings are those of the engine's own configuration."""
+"""Forms of base models and runs; labels, help and limits of settings are those of the engine's own configuration."""
 
 from dataclasses import fields
 from typing import Any

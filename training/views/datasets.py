@@ -69,10 +69,11 @@ def dataset_detail(request: HttpRequest, project: Project, number: int) -> HttpR
 
 def _files(dataset: Dataset) -> list[dict[str, object]]:
     """Every file that can be had, with its rows and, for the canonical form, the digest of the manifest."""
+    digests = dataset.manifest.get("files", {})
     counts = {Split.TRAIN: dataset.n_train, Split.VALIDATION: dataset.n_validation, Split.TEST: dataset.n_test}
     return [
         {"name": f"{split.lower()}-{form}.jsonl", "n": counts[split],
-         "sha256": dataset.manifest.get("files", {}).get(FILES[split], {}).get("sha256", "") if form == "messages" else ""}
+         "sha256": digests.get(FILES[split], {}).get("sha256", "") if form == "messages" else ""}
         for form in FORMATS
         for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)
     ]  # fmt: skip

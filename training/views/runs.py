@@ -117,7 +117,7 @@ def run_resume(request: HttpRequest, project: Project, number: int) -> HttpRespo
 
 @project_page(Permission.RUN_VIEW)
 def adapter_detail(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    adapter = load(Adapter.objects.select_related("run__dataset", "run__base_model", "run__created_by"), project=project,
-                   number=number)  # fmt: skip
+    adapters = Adapter.objects.select_related("run__dataset", "run__base_model", "run__created_by")
+    adapter = load(adapters, project=project, number=number)
     crumbs = [("Runs", "../../runs/"), (str(adapter.run), f"../../runs/{adapter.run.number}/"), (str(adapter), "")]
     return render(request, "training/adapter_detail.html", {"project": project, "adapter": adapter, "crumbs": crumbs})

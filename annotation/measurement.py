@@ -1,0 +1,198 @@
+"""From the frozen annotations of a round to its agreement: which ratings count, the numbers, and what the gate says."""
+
+from collections import defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from annotation.kinds import KINDS
+from annotation.models import Annotation, AnnotationStatus, ItemStatus, Round, Verdict
+from clinicalft.lib.hashing import sha256_json
+from clinicalft.models import Project
+from clinicalft.stats.agreement import category_table, headline_statistic, summarise
+from clinicalft.stats.codes import label_table, set_agreement, set_distance
+from clinicalft.stats.cohen import rater_pairs
+from clinicalft.stats.ratings import RatingTable
+from clinicalft.stats.results import Estimate
+
+ONE_SIDED = 0.90  # the lower limit of a two-sided 90 % interval is the one-sided 95 % limit
+SET_HEADLINE = "krippendorff_alpha_masi"
+Unit = str | frozenset[str]
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """The ratings of a round that agreement is computed from: (item, annotator, unit), and the patient of each item.
+
+    `numbers` gives each item its number in the round. Withdrawn items are left out and counted in `n_withdrawn`.
+    """
+
+    rows: list[tuple[int, int, Unit]]
+    patient_of: dict[Hashable, Hashable]
+    numbers: dict[int, int]
+    n_withdrawn: int
+
+    @property
+    def sha256(self) -> str:
+        """Digest of exactly these ratings, as `export` lists them."""
+        return sha256_json(self.export())
+
+    def export(self) -> list[dict[str, Any]]:
+        """One row per rating: item number, annotator (a number, not a name), and the category or codes."""
+        return [
+            {
+                "item": self.numbers[item],
+                "annotator": person,
+                "rating": sorted(unit) if isinstance(unit, frozenset) else unit,
+            }
+            for item, person, unit in self.rows
+        ]
+
+    @property
+    def clusters(self) -> dict[Hashable, Hashable] | None:
+        """The patient of each item, or None when no patient has two items: then nothing is clustered."""
+        return self.patient_of if len(set(self.patient_of.values())) < len(self.patient_of) else None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that one measurement found."""
+
+    statistic: str
+    headline: Estimate
+    lower_limit: float | None
+    estimates: dict[str, Estimate]
+    tables: dict[str, Any]
+    disagreement: dict[int, float]
+    n_rarest: int | None
+    n_annotators: int
+
+
+def ratings_of(round: Round) -> Ratings:
+    """The submitted annotations of `round` in units of its kind. One query, whatever the number of items."""
+    kind, schema = KINDS[round.kind], round.schema.content
+    rows: list[tuple[int, int, Unit]] = []
+    patient_of: dict[Hashable, Hashable] = {}
+    numbers: dict[int, int] = {}
+    submitted = Annotation.objects.filter(round=round, status=AnnotationStatus.SUBMITTED)
+    counted = submitted.exclude(item__status=ItemStatus.WITHDRAWN).order_by("item__number", "annotator_id")
+    for item, number, patient, person, payload in counted.values_list(
+        "item_id", "item__number", "item__note__note__patient_id", "annotator_id", "payload"
+    ).iterator(chunk_size=2000):
+        unit = kind.unit(payload, schema)
+        if unit is None:
+            raise ValueError(f"The kind {round.kind} has no unit of agreement.")
+        rows.append((item, person, unit))
+        patient_of[item] = patient
+        numbers[item] = number
+    n_withdrawn = round.items.filter(status=ItemStatus.WITHDRAWN).count()
+    return Ratings(rows, patient_of, numbers, n_withdrawn)
+
+
+def measure(round: Round, ratings: Ratings, *, seed: int) -> Measured:
+    """Every statistic that the round's kind allows, its tables, and how much each item is disagreed on (0 to 1)."""
+    kind, schema = KINDS[round.kind], round.schema.content
+    if kind.data_type(schema) == "set":
+        return _measure_sets(ratings, seed)
+    table = RatingTable.from_rows(
+        ratings.rows, categories=kind.categories(schema), data_type=kind.data_type(schema) or "nominal",
+        cluster_of_item=ratings.clusters, category_scores=kind.scores(schema),
+    )  # fmt: skip
+    estimates = summarise(table, seed=seed)
+    statistic = headline_statistic(table)
+    categories = category_table(table)
+    used = [row.n_items for row in categories if row.n_items]
+    return Measured(
+        statistic=statistic,
+        headline=estimates[statistic],
+        lower_limit=summarise(table, seed=seed, level=ONE_SIDED)[statistic].low,
+        estimates=estimates,
+        tables={
+            "categories": [
+                {"category": row.category, "n_ratings": row.n_ratings, "n_items": row.n_items,
+                 "share": row.share_of_ratings, "specific_agreement": row.specific_agreement,
+                 "kappa": row.kappa.as_dict()}
+                for row in categories
+            ],
+            "pairs": [
+                {"first": int(pair.first), "second": int(pair.second), "n_common": pair.n_common,
+                 "percent_agreement": pair.percent_agreement, "kappa": pair.kappa.as_dict(),
+                 "table": pair.table.tolist()}
+                for pair in rater_pairs(table)
+            ],
+        },
+        disagreement=_disagreement(ratings, lambda a, b: float(a != b)),
+        n_rarest=min(used) if used else None,
+        n_annotators=table.n_raters,
+    )  # fmt: skip
+
+
+def _measure_sets(ratings: Ratings, seed: int) -> Measured:
+    people = sorted({person for _, person, _ in ratings.rows})
+    column = {person: index for index, person in enumerate(people)}
+    by_item: dict[int, list[frozenset[str] | None]] = {}
+    for item, person, unit in ratings.rows:
+        by_item.setdefault(item, [None] * len(people))[column[person]] = frozenset(unit)
+    rows = list(by_item.values())
+    clusters = [ratings.patient_of[item] for item in by_item] if ratings.clusters else None
+    estimates = set_agreement(rows, cluster=clusters, seed=seed)
+    statistic = SET_HEADLINE if clusters is None else f"{SET_HEADLINE}_cluster_robust"
+    strict = set_agreement(rows, cluster=clusters, seed=seed, level=ONE_SIDED)
+    pairs = [
+        {"first": a, "second": b, "n_common": sum(None not in (row[column[a]], row[column[b]]) for row in rows),
+         "kappa": set_agreement([[row[column[a]], row[column[b]]] for row in rows], seed=seed)[SET_HEADLINE].as_dict()}
+        for a, b in combinations(people, 2)
+    ]  # fmt: skip
+    return Measured(
+        statistic=statistic, headline=estimates[statistic], lower_limit=strict[statistic].low, estimates=estimates,
+        tables={
+            "categories": [
+                {"category": row.label, "n_items": row.n_items, "kappa": row.alpha.as_dict()}
+                for row in label_table(rows)
+            ],
+            "pairs": pairs,
+        },
+        disagreement=_disagreement(ratings, lambda a, b: set_distance(frozenset(a), frozenset(b), "masi")),
+        n_rarest=None, n_annotators=len(people),
+    )  # fmt: skip
+
+
+def _disagreement(ratings: Ratings, distance: Any) -> dict[int, float]:
+    """Item -> mean distance over its pairs of ratings; items with a single rating have none."""
+    units: dict[int, list[Unit]] = defaultdict(list)
+    for item, _, unit in ratings.rows:
+        units[item].append(unit)
+    return {
+        item: sum(distance(a, b) for a, b in combinations(given, 2)) / (len(given) * (len(given) - 1) / 2)
+        for item, given in units.items()
+        if len(given) > 1
+    }
+
+
+def gate(measured: Measured, project: Project) -> tuple[Verdict, str]:
+    """What the project's training gate says, and why in one sentence (design of the gate: docs/statistics.md).
+
+    First the adequacy rule (enough items rated by two or more, enough items touching the rarest category), then the
+    threshold on the value, or in strict projects also on the one-sided lower 95 % limit.
+    """
+    n, value, threshold = measured.headline.n_items, measured.headline.value, project.agreement_threshold
+    n_paired = len(measured.disagreement)
+    if n_paired < project.agreement_min_items:
+        missing = project.agreement_min_items - n_paired
+        return Verdict.NOT_ENOUGH_DATA, (
+            f"{n_paired} items were annotated by two or more; the gate needs {project.agreement_min_items}, "
+            f"which is {missing} more."
+        )
+    if measured.n_rarest is not None and measured.n_rarest < project.agreement_min_rarest:
+        return Verdict.NOT_ENOUGH_DATA, (
+            f"The rarest label was used on {measured.n_rarest} items; the gate needs {project.agreement_min_rarest}."
+        )
+    if value is None:
+        return Verdict.FAILED, f"The statistic is undefined: {measured.headline.reason}."
+    if not value > threshold:
+        return Verdict.FAILED, f"{value:.2f} on {n} items is not above the threshold of {threshold:g}."
+    if project.agreement_strict and not (measured.lower_limit is not None and measured.lower_limit > threshold):
+        limit = "undefined" if measured.lower_limit is None else f"{measured.lower_limit:.2f}"
+        return Verdict.FAILED, f"The lower 95 % limit is {limit}, which is not above the threshold of {threshold:g}."
+    return Verdict.PASSED, f"Good enough to train: {value:.2f} on {n} items is above the threshold of {threshold:g}."
