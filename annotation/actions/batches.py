@@ -121,8 +121,7 @@ def added_indexes(batch: Batch) -> set[str]:
 @transaction.atomic
 def add_notes(lease: jobs.Lease, records: Sequence[Record]) -> None:
     """Writes some notes of a batch and their patients into quarantine, all or none; raises LeaseLost, Refused."""
-    batch = jobs.hold(lease)
-    assert isinstance(batch, Batch)
+    batch = _held(lease)
     Project.objects.select_for_update().get(pk=batch.project_id)
     indexes = [source_index(batch, record) for record in records]
     if taken_indexes(batch, indexes):
@@ -198,8 +197,7 @@ def gold_of(record: Record) -> dict[str, Any] | None:
 @transaction.atomic
 def finish_import(lease: jobs.Lease, rejected: Sequence[tuple[int, str, str]], *, method: str) -> None:
     """Ends an import, forgets the file, and hands the batch on to de-identification by `method`."""
-    batch = jobs.hold(lease)
-    assert isinstance(batch, Batch)
+    batch = _held(lease)
     jobs.finish(lease, content=None, rejected=list(rejected), n_notes=batch.notes.count())
     batch.refresh_from_db()
     start_deidentification(batch, method=method, by=batch.created_by)
@@ -208,7 +206,7 @@ def finish_import(lease: jobs.Lease, rejected: Sequence[tuple[int, str, str]], *
 @transaction.atomic
 def fail_import(lease: jobs.Lease, sentence: str, rejected: Sequence[tuple[int, str, str]] = ()) -> None:
     """Ends an import that brought nothing in, with the reason and the rows at fault."""
-    batch = jobs.hold(lease)
+    batch = _held(lease)
     jobs.fail(lease, sentence, rejected=list(rejected))
     _remove(batch)
 
@@ -216,14 +214,19 @@ def fail_import(lease: jobs.Lease, sentence: str, rejected: Sequence[tuple[int, 
 @transaction.atomic
 def drop_import(lease: jobs.Lease) -> None:
     """Ends an import that a person cancelled while it ran."""
-    batch = jobs.hold(lease)
+    batch = _held(lease)
     jobs.cancelled(lease)
     _remove(batch)
 
 
-def _remove(batch: jobs.BackgroundWork) -> None:
-    """Takes back what an import wrote before it ended badly: its notes, patients without notes, and the file."""
+def _held(lease: jobs.Lease) -> Batch:
+    batch = jobs.hold(lease)
     assert isinstance(batch, Batch)
+    return batch
+
+
+def _remove(batch: Batch) -> None:
+    """Takes back what an import wrote before it ended badly: its notes, patients without notes, and the file."""
     Project.objects.select_for_update().get(pk=batch.project_id)
     patients = list(batch.notes.values_list("patient_id", flat=True).distinct())
     batch.notes.all().delete()

@@ -132,7 +132,7 @@ def correct_spans(note: Note, *, spans: Sequence[Mapping[str, Any]], version: in
             "stale", "Somebody else corrected this note a moment ago. Load the page again to see their version."
         )
     replaced = _replaced(note, spans, current)
-    reviewed = {"reviewed_at": timezone.now(), "reviewed_by": by}
+    reviewed: dict[str, Any] = {"reviewed_at": timezone.now(), "reviewed_by": by}
     if current and not current.released_at and current.spans == [span.as_dict() for span in replaced.originals]:
         DeidentifiedNote.objects.filter(pk=current.pk).update(suspects=[], **reviewed)
     else:
@@ -205,15 +205,15 @@ def report_identifier(note_or_item: Note | DeidentifiedNote | Item, *, by: User,
     note = Note.objects.select_for_update(of=("self",)).select_related("project").get(pk=_note_id(note_or_item))
     check_report(by, note)
     incident = Incident.objects.create(project=note.project, note=note, reported_by=by, comment=comment)
-    # Ordered by key, like whoever claims or submits, so that two of us never wait for each other.
+    # Items by key, then their slots: whoever submits takes them in this order, so nobody waits in a circle.
     items = list(
-        Item.objects.select_for_update().filter(~Q(status=ItemStatus.WITHDRAWN), note__note=note).order_by("pk")
+        Item.objects.select_for_update(no_key=True).filter(~Q(status=ItemStatus.WITHDRAWN), note__note=note).order_by("pk")
     )
     n_slots = Assignment.objects.filter(
         item__in=items, status__in=[AssignmentStatus.WAITING, AssignmentStatus.CLAIMED]
     ).update(status=AssignmentStatus.WITHDRAWN, leased_until=None)
     Item.objects.filter(pk__in=[item.pk for item in items]).update(status=ItemStatus.WITHDRAWN)
-    detail = {"incident": incident.pk, "n_items": len(items), "n_slots": n_slots}
+    detail: dict[str, Any] = {"incident": incident.pk, "n_items": len(items), "n_slots": n_slots}
     if note.status == NoteStatus.RELEASED:
         states.advance(note, NoteStatus.WITHDRAWN, by=by, act="IDENTIFIER_REPORT", detail=detail)
     else:
