@@ -109,6 +109,8 @@ def database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"DATABASE_URL is malformed: {str(error).strip()}.") from error
     if not parts.get("dbname"):
         raise ImproperlyConfigured("DATABASE_URL names no database: postgresql://user@host/NAME.")
+    if not parts.get("port", "0").isdigit():
+        raise ImproperlyConfigured(f"DATABASE_URL is malformed: {parts['port']!r} is not a port.")
     named = {key: parts.pop(part, "") for key, part in DATABASE_PARTS.items()}
     return {"ENGINE": "django.db.backends.postgresql", **named, "OPTIONS": parts}
 

@@ -192,7 +192,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = not COLLECTED_STATIC
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not COLLECTED_STATIC
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 # Files that people bring
 
