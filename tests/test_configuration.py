@@ -207,7 +207,7 @@ def test_every_answer_carries_the_headers_that_keep_clinical_text_in_the_page() 
         "form-action": "'self'",
     }
     assert response["Cache-Control"] == "no-store"
-    assert response["Referrer-Policy"] == "no-referrer"
+    assert response["Referrer-Policy"] == "same-origin"
     assert response["Cross-Origin-Opener-Policy"] == "same-origin"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["X-Frame-Options"] == "DENY"
