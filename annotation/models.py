@@ -278,6 +278,8 @@ class Round(models.Model):
         help_text="Share of items, in per cent, that gets the full overlap; the rest is annotated once.",
     )  # fmt: skip
     seed = models.PositiveIntegerField(default=new_seed)
+    n_items = models.PositiveIntegerField(default=0, help_text="As drawn when it opened.")
+    n_slots = models.PositiveIntegerField(default=0, help_text="Answers that it asks for, as drawn when it opened.")
     lease_minutes = models.PositiveSmallIntegerField(default=30)
     due_on = models.DateField(null=True, blank=True)
     is_gold = models.BooleanField(default=False, help_text="Its annotations came with the notes, from the source.")
@@ -465,7 +467,10 @@ class Annotation(models.Model):
                 name="annotation_submitted_pair",
             ),
         ]
-        indexes = [models.Index(fields=["round", "status"], name="annotation_round_status")]
+        indexes = [
+            models.Index(fields=["round", "status"], name="annotation_round_status"),
+            models.Index(fields=["annotator", "round", "-submitted_at"], name="annotation_mine"),
+        ]
 
 
 class DisagreementCause(models.TextChoices):

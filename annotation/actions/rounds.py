@@ -84,12 +84,14 @@ def open_round(
         guideline = make_guideline(project=project, title=guideline.title, text=guideline.text, by=by)
     if schema.kind != kind or schema.project_id != project.pk or guideline.project_id != project.pk:
         raise Refused("other-kind", "This schema or guideline belongs to another kind of annotation or project.")
+    required = allocation.n_required(len(drawn), overlap=overlap, coverage=coverage, seed=seed)
     round = Round.objects.create(
         project=project, number=number, title=title, kind=kind, schema=schema, guideline=guideline, overlap=overlap,
-        coverage=coverage, seed=seed, lease_minutes=lease_minutes, due_on=due_on, is_gold=is_gold, opened_by=by,
+        coverage=coverage, seed=seed, n_items=len(required), n_slots=sum(required), lease_minutes=lease_minutes,
+        due_on=due_on, is_gold=is_gold, opened_by=by,
     )  # fmt: skip
     _seat(round, people)
-    _make_slots(round, drawn)
+    _make_slots(round, drawn, required)
     audit.record(
         "ROUND_OPEN", round, by=by, n_items=len(drawn), annotators=[p.pk for p in people], seed=seed, overlap=overlap,
         coverage=coverage, schema=schema.pk, guideline=guideline.pk,
@@ -103,8 +105,7 @@ def _seat(round: Round, people: Iterable[User]) -> None:
     )
 
 
-def _make_slots(round: Round, notes: list[DeidentifiedNote]) -> None:
-    required = allocation.n_required(len(notes), overlap=round.overlap, coverage=round.coverage, seed=round.seed)
+def _make_slots(round: Round, notes: list[DeidentifiedNote], required: list[int]) -> None:
     items = Item.objects.bulk_create(
         [
             Item(round=round, project=round.project, note=note, number=number, n_required=n)
