@@ -1,5 +1,6 @@
 """Invented values for the component gallery, the page on which the look of every part is judged. Never read elsewhere."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -55,8 +56,8 @@ def _span_editor() -> dict[str, Any]:
     return {"text": NOTE, "labels": labels, "attributes": attributes, "spans": spans}
 
 
-def samples() -> dict[str, Any]:
-    """The context of the gallery page."""
+def samples(query: Mapping[str, str]) -> dict[str, Any]:
+    """The context of the gallery page; `theme` and `dir` of the query string show it in another dress."""
     kappa = _estimate(0.8137, 0.76, 0.86, 240, "Fleiss kappa, 3 readers")
     undefined = _estimate(
         None, 0, 0, 38, "Cohen kappa", "All 38 items have the same category, so chance agreement is 1."
@@ -68,7 +69,8 @@ def samples() -> dict[str, Any]:
                   error="The file ends in the middle of line 1,201. Export it again and import the new file.")  # fmt: skip
     form, faulty = SampleForm(), SampleForm({"name": "", "overlap": "9", "kind": "summary", "order": "random"})
     return {
-        "note": NOTE,
+        "page_theme": query.get("theme") if query.get("theme") in ("light", "dark") else "",
+        "page_dir": query.get("dir") if query.get("dir") in ("ltr", "rtl") else "",
         "span_editor": _span_editor(),
         "form": form,
         "faulty": faulty,
