@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 from scipy import stats
 
 from clinicalft.stats.chance import NO_DATA
@@ -61,11 +62,19 @@ def intraclass_correlations(table: RatingTable, *, level: float = 0.95) -> dict[
 
 
 def _intraclass(name: str, squares: _Squares, level: float) -> Estimate:
-    value, limits = _single(squares, name[4], level)
-    if name.endswith("k)"):
-        value, limits = _of_mean(value, squares.k), [_of_mean(limit, squares.k) for limit in limits]
-    low, high = limits or (None, None)
-    method, reason = "F interval, items taken as independent", "" if limits else NO_SPREAD
+    form, k = name[4], squares.k if name.endswith("k)") else 1
+    rest = squares.within if form == "1" else squares.error
+    absolute = squares.k * (squares.raters - squares.error) / squares.n if form == "2" else 0.0
+    spread = squares.items + (squares.k - 1) * rest + absolute
+    single = (squares.items - rest) / spread if spread > SMALLEST else None
+    value = None if single is None else _of_mean(single, k)
+    if single is None or value is None:
+        reason = "no variation between items beyond what the raters' own levels explain"
+        return Estimate.undefined(name, reason, level=level)
+    ends = _limits(squares, form, single, level) if rest > SMALLEST else []
+    limits = [limit for limit in (_of_mean(end, k) for end in ends) if limit is not None]
+    low, high = limits if len(limits) == 2 else (None, None)
+    method, reason = "F interval, items taken as independent", "" if low is not None else NO_SPREAD
     return Estimate(name, value, low=low, high=high, level=level, method=method, reason=reason)
 
 
@@ -78,19 +87,16 @@ def _why_undefined(table: RatingTable) -> str:
     return "" if n >= 2 and table.n_raters >= 2 else "an intraclass correlation needs two items and two raters"
 
 
-def _single(s: _Squares, form: str, level: float) -> tuple[float, list[float]]:
-    """One rater's ICC and its two limits; no limits where raters agree so fully that the F ratio is infinite."""
-    rest = s.within if form == "1" else s.error
-    spread = s.items + (s.k - 1) * rest + (s.k * (s.raters - s.error) / s.n if form == "2" else 0.0)
-    value = (s.items - rest) / spread
-    if rest < SMALLEST:
-        return value, []
+def _limits(s: _Squares, form: str, icc: float, level: float) -> list[float]:
+    """The two limits of one rater's ICC."""
     if form == "2":
-        return value, _absolute_limits(s, value, level)
-    df, df_rest = s.n - 1, s.n * (s.k - 1) if form == "1" else (s.n - 1) * (s.k - 1)
+        return _absolute_limits(s, icc, level)
+    rest, df, df_rest = s.within, s.n - 1, s.n * (s.k - 1)
+    if form == "3":
+        rest, df_rest = s.error, df * (s.k - 1)
     tail, ratio = (1 + level) / 2, s.items / rest
     ends = (ratio / stats.f.ppf(tail, df, df_rest), ratio * stats.f.ppf(tail, df_rest, df))
-    return value, [float((end - 1) / (end + s.k - 1)) for end in ends]
+    return [float((end - 1) / (end + s.k - 1)) for end in ends]
 
 
 def _absolute_limits(s: _Squares, icc: float, level: float) -> list[float]:
@@ -98,14 +104,19 @@ def _absolute_limits(s: _Squares, icc: float, level: float) -> list[float]:
     tail, n, k = (1 + level) / 2, s.n, s.k
     a = k * icc / (n * (1 - icc)) * s.raters
     b = (1 + k * icc * (n - 1) / (n * (1 - icc))) * s.error
+    if a**2 + b**2 < SMALLEST:
+        return []
     df = (a + b) ** 2 / (a**2 / (k - 1) + b**2 / ((n - 1) * (k - 1)))
     spread = k * s.raters + (k * n - k - n) * s.error
-    down, up = stats.f.ppf(tail, n - 1, df), stats.f.ppf(tail, df, n - 1)
-    low = n * (s.items - down * s.error) / (down * spread + n * s.items)
-    high = n * (up * s.items - s.error) / (spread + n * up * s.items)
-    return [float(low), float(high)]
+    # Close to no degrees of freedom the quantiles overflow: then there are no limits.
+    with np.errstate(all="ignore"):
+        down, up = stats.f.ppf(tail, n - 1, df), stats.f.ppf(tail, df, n - 1)
+        low = n * (s.items - down * s.error) / (down * spread + n * s.items)
+        high = n * (up * s.items - s.error) / (spread + n * up * s.items)
+    return [float(low), float(high)] if np.isfinite([low, high]).all() else []
 
 
-def _of_mean(icc: float, k: int) -> float:
-    """Reliability of the mean of k raters from that of one (Spearman-Brown)."""
-    return k * icc / (1 + (k - 1) * icc)
+def _of_mean(icc: float, k: int) -> float | None:
+    """Reliability of the mean of k raters from that of one (Spearman-Brown); None where the formula has its pole."""
+    below = 1 + (k - 1) * icc
+    return k * icc / below if below > SMALLEST else None

@@ -114,7 +114,9 @@ def bootstrapped(
     )
     defined = drawn[np.isfinite(drawn)]
     if n < 2 or len(defined) < 0.95 * replicates:
-        return _without_interval(estimate, "Too few items differ: the statistic is undefined in many resamples.")
+        return _without_interval(
+            estimate, "Too few items differ: many resamples leave it undefined, so no interval can be given."
+        )
     se = float(defined.std(ddof=1))
     if se < SMALLEST:
         return _without_interval(estimate, "Every resample gives the same value, so no interval can be given.")
