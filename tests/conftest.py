@@ -26,6 +26,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Django empties the tables after a transactional test by TRUNCATE, which the audit log refuses.
+
+    The trigger sleeps here and is tested in test_audit.py, which wakes it up inside its own transaction.
+    """
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE clinicalft_auditevent DISABLE TRIGGER audit_kept")
+
+
 @pytest.fixture
 def child_environment(db: None) -> dict[str, str]:
     """Environment of a child process that is to work on this test's database, Redis and state folder.
@@ -33,7 +43,9 @@ def child_environment(db: None) -> dict[str, str]:
     The child sees only what is committed: use it with `transactional_db` or `live_server`.
     """
     options = connection.settings_dict
-    url = f"postgresql://{options['USER']}:{options['PASSWORD']}@/{options['NAME']}?host={options['HOST'] or 'localhost'}"
+    url = (
+        f"postgresql://{options['USER']}:{options['PASSWORD']}@/{options['NAME']}?host={options['HOST'] or 'localhost'}"
+    )
     if options["PORT"]:
         url += f"&port={options['PORT']}"
     return {

@@ -17,8 +17,8 @@ from clinicalft.states import advance
 @transaction.atomic
 def measure_agreement(round: Round, *, by: User) -> Agreement:
     """Queues a measurement; each is numbered, since looking again until it passes is looking many times."""
+    round = Round.objects.select_for_update(of=("self",)).select_related("project").get(pk=round.pk)
     check_measure(by, round)
-    Round.objects.select_for_update().get(pk=round.pk)
     last = round.agreements.order_by("-number").first()
     agreement = Agreement.objects.create(
         round=round, project_id=round.project_id, number=last.number + 1 if last else 1, created_by=by

@@ -32,6 +32,8 @@ def freeze_dataset(
 
     `instruction` is the system message of every example; empty takes the one that the kind writes from the schema.
     """
+    locked = Round.objects.select_for_update(of=("self",)).select_related("schema").order_by("number")
+    rounds = list(locked.filter(pk__in=[round.pk for round in rounds]))
     check_freeze_dataset(by, project, rounds)
     if train_share <= 0 or validation_share <= 0 or train_share + validation_share >= 1:
         raise Refused(

@@ -1,0 +1,85 @@
+"""Datasets, base models and runs, made by the real actions; background halves are called as functions."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from annotation.actions.agreement import measure_agreement
+from annotation.actions.rounds import close_round
+from annotation.models import Round
+from annotation.tasks import measure_agreement as measure_task
+from clinicalft.models import WorkStatus
+from tests.factories.rounds import annotate_all, open_round_with
+from tests.personas import Cast
+from training.actions.datasets import freeze_dataset
+from training.actions.runs import register_base_model
+from training.engine.config import BuildConfig, MachineConfig
+from training.engine.folder import prepare_run_folder
+from training.models import BaseModel, Dataset
+from training.tasks import freeze_dataset as freeze_task
+from training.tasks import register_base_model as register_task
+
+LABELS = ("well", "sick")
+
+
+def agreed_round(cast: Cast, *, n: int = 12, **options: Any) -> Round:
+    """A closed classification round on which Ben and Eve agree throughout, measured."""
+    round = open_round_with(cast, notes=n, annotators=(cast.ben, cast.eve), **options)
+    annotate_all(round, {cast.ben: by_number, cast.eve: by_number})
+    close_round(round, by=cast.lea)
+    agreement = measure_agreement(round, by=cast.lea)
+    measure_task(agreement.pk)
+    round.refresh_from_db()
+    return round
+
+
+def by_number(item: Any) -> dict[str, str]:
+    """Every other item gets the other label."""
+    return {"label": LABELS[item.number % 2]}
+
+
+def frozen_dataset(cast: Cast, round: Round | None = None, **options: Any) -> Dataset:
+    """A dataset frozen from an agreed round, with a part for everyone."""
+    values: dict[str, Any] = {"seed": 5, "train_share": 0.6, "validation_share": 0.2, **options}
+    dataset = freeze_dataset(
+        project=cast.project, rounds=[round or agreed_round(cast)], title="Sick or well", by=cast.lea, **values
+    )
+    freeze_task(dataset.pk)
+    dataset.refresh_from_db()
+    return dataset
+
+
+def ready_base_model(cast: Cast, folder: str = "tiny") -> BaseModel:
+    """A base model whose row says that it was read; the folder itself is only needed by whoever trains."""
+    return BaseModel.objects.create(
+        name=folder, folder=folder, sha256="ab" * 32, n_parameters=1, status=WorkStatus.DONE, registered_by=cast.ada
+    )
+
+
+def write_tiny_model(path: Path) -> None:
+    """A model of a few thousand weights, built by the engine in a child process: seconds, and no torch in here."""
+    words = "the patient is well and sick with worsening dyspnoea plan give fluids history note for three days".split()
+    corpus = [{"text": " ".join(words[(a * 5 + b * (1 + a % 4)) % len(words)] for b in range(40))} for a in range(120)]
+    config = BuildConfig(
+        licence="CC0-1.0", credit="made up for tests", vocabulary=300, hidden=32, layers=2, heads=2, kv_heads=1,
+        mlp=64, context=512, steps=12, step_tokens=256, window=32, learning_rate=1e-2,
+    )  # fmt: skip
+    build = path.with_name(f"build-{path.name}")
+    folder = prepare_run_folder(build, config, MachineConfig(device="cpu"), corpus=corpus)
+    subprocess.run([sys.executable, "-m", "training.engine", str(build)], check=True, capture_output=True, timeout=120)
+    folder.base.rename(path)
+
+
+def registered_base_model(cast: Cast, folder: str = "tiny") -> BaseModel:
+    """A real tiny model in the folder of models, registered by the real action and read by the real task."""
+    path = Path(settings.MODELS_DIR) / folder
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write_tiny_model(path)
+    base_model = register_base_model(name=f"Tiny {folder}", folder=folder, by=cast.ada)
+    register_task(base_model.pk)
+    base_model.refresh_from_db()
+    return base_model

@@ -1,0 +1,136 @@
+"""Freezing a dataset: which rounds may go in, which answers come out, and that it never changes."""
+
+import hashlib
+
+import pytest
+
+from annotation.actions.agreement import measure_agreement
+from annotation.actions.rounds import close_round
+from annotation.tasks import measure_agreement as measure_task
+from clinicalft.access import Refused
+from clinicalft.models import AuditEvent, WorkStatus
+from tests.factories.rounds import annotate_all, label, open_round_with, released_notes
+from tests.factories.training import agreed_round, by_number, frozen_dataset
+from tests.personas import Cast, make_cast
+from training.actions.datasets import freeze_dataset
+from training.models import Dataset, Split
+from training.snapshot import FORMATS, dataset_lines
+from training.tasks import freeze_dataset as freeze_task
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return make_cast()
+
+
+def test_a_frozen_dataset_holds_one_example_per_agreed_item_and_shares_no_patient(cast: Cast) -> None:
+    notes = released_notes(cast, 12, n_patients=6)
+
+    dataset = frozen_dataset(cast, _agreed_on(cast, notes))
+
+    parts: dict[int, set[str]] = {}
+    for example in dataset.examples.all():
+        parts.setdefault(example.patient_id, set()).add(example.split)
+    assert dataset.status == WorkStatus.DONE
+    assert dataset.n_train + dataset.n_validation + dataset.n_test == 12
+    assert dataset.n_patients == 6
+    assert all(len(splits) == 1 for splits in parts.values())
+
+
+def test_an_example_is_instruction_note_and_agreed_answer(cast: Cast) -> None:
+    dataset = frozen_dataset(cast)
+
+    example = dataset.examples.select_related("item__note").first()
+
+    system, user, assistant = example.messages
+    assert system["content"] == dataset.instruction
+    assert "well, sick, dying" in dataset.instruction
+    assert user["content"] == example.item.note.text
+    assert assistant["content"] == by_number(example.item)["label"]
+
+
+def test_the_files_have_the_digests_of_the_manifest(cast: Cast) -> None:
+    dataset = frozen_dataset(cast)
+
+    for split, name in ((Split.TRAIN, "train.jsonl"), (Split.TEST, "test.jsonl")):
+        content = b"".join(dataset_lines(dataset, split, "messages"))
+        assert hashlib.sha256(content).hexdigest() == dataset.manifest["files"][name]["sha256"]
+        assert content.count(b"\n") == dataset.manifest["files"][name]["n_rows"]
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_every_format_writes_every_example(cast: Cast, form: str) -> None:
+    dataset = frozen_dataset(cast)
+
+    assert len(list(dataset_lines(dataset, Split.TRAIN, form))) == dataset.n_train
+
+
+def test_the_same_seed_splits_the_same_way(cast: Cast) -> None:
+    round = agreed_round(cast)
+
+    first, second = (frozen_dataset(cast, round, seed=11) for _ in range(2))
+
+    assert list(first.examples.values_list("item_id", "split")) == list(second.examples.values_list("item_id", "split"))
+
+
+def test_an_open_round_cannot_be_frozen(cast: Cast) -> None:
+    round = open_round_with(cast, notes=6)
+
+    with pytest.raises(Refused) as refusal:
+        freeze_dataset(project=cast.project, rounds=[round], title="Too early", by=cast.lea)
+
+    assert refusal.value.code == "open"
+    assert not Dataset.objects.exists()
+
+
+def test_a_round_below_the_agreement_threshold_cannot_be_frozen(cast: Cast) -> None:
+    round = open_round_with(cast, notes=8, annotators=(cast.ben, cast.eve))
+    annotate_all(round, {cast.ben: by_number, cast.eve: label("sick")})
+    close_round(round, by=cast.lea)
+    measure_task(measure_agreement(round, by=cast.lea).pk)
+
+    with pytest.raises(Refused) as refusal:
+        freeze_dataset(project=cast.project, rounds=[round], title="Disagreed", by=cast.lea)
+
+    assert refusal.value.code == "gate"
+    assert "threshold of 0.75" in refusal.value.sentence
+
+
+def test_only_a_lead_freezes(cast: Cast) -> None:
+    round = agreed_round(cast)
+
+    with pytest.raises(Refused) as refusal:
+        freeze_dataset(project=cast.project, rounds=[round], title="Mine", by=cast.ben)
+
+    assert refusal.value.code == "permission"
+
+
+def test_too_few_patients_for_three_parts_fail_with_a_sentence(cast: Cast) -> None:
+    round = _agreed_on(cast, released_notes(cast, 6, n_patients=2))
+    dataset = freeze_dataset(project=cast.project, rounds=[round], title="Small", by=cast.lea)
+
+    freeze_task(dataset.pk)
+
+    dataset.refresh_from_db()
+    assert dataset.status == WorkStatus.FAILED
+    assert "2 patients cannot fill 3 parts" in dataset.error
+    assert not dataset.examples.exists()
+
+
+def test_freezing_twice_by_a_second_delivery_makes_nothing_twice(cast: Cast) -> None:
+    dataset = frozen_dataset(cast)
+
+    freeze_task(dataset.pk)
+
+    assert dataset.examples.count() == dataset.n_train + dataset.n_validation + dataset.n_test
+    assert AuditEvent.objects.filter(act="DATASET_FREEZE", object_id=dataset.pk).count() == 1
+
+
+def _agreed_on(cast: Cast, notes: list) -> object:
+    round = open_round_with(cast, notes=notes, annotators=(cast.ben, cast.eve))
+    annotate_all(round, {cast.ben: by_number, cast.eve: by_number})
+    close_round(round, by=cast.lea)
+    measure_task(measure_agreement(round, by=cast.lea).pk)
+    return round

@@ -1,0 +1,173 @@
+"""Runs on a real Celery worker with a real Redis: train, cancel, kill, resume - and never two trainers at once."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.conf import settings
+
+from clinicalft import jobs
+from clinicalft.models import AuditEvent, WorkStatus
+from tests.conftest import StartWorker, wait_until
+from tests.factories.training import frozen_dataset, registered_base_model
+from tests.personas import Cast, make_cast
+from training.actions.runs import cancel_run, resume_run, start_run
+from training.models import Adapter, Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUICK = {"rank": 4, "alpha": 8, "epochs": 2, "batch_size": 4, "max_length": 512, "learning_rate": 1e-2}
+LONG = {**QUICK, "epochs": 100}
+EVERY_STEP = {"device": "cpu", "checkpoint_seconds": 0}
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def make_run(cast: Cast) -> Any:
+    """Starts a run; the worker picks it up when there is one."""
+
+    def make(config: dict[str, Any]) -> Run:
+        return start_run(
+            project=cast.project, dataset=frozen_dataset(cast), base_model=registered_base_model(cast), by=cast.ada,
+            config=config, machine=EVERY_STEP,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def leave_no_trainer() -> Iterator[None]:
+    yield
+    for process in trainers():
+        process.kill()
+
+
+def trainers() -> list[psutil.Process]:
+    """Live engine processes that work on a run folder of this test."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if "training.engine" in line and str(settings.RUNS_DIR) in line[-1]:
+            found.append(process)
+    return found
+
+
+def again(run: Run) -> Run:
+    return Run.objects.get(pk=run.pk)
+
+
+def has_trained(run: Run) -> bool:
+    return run.events.filter(kind="checkpoint").exists()
+
+
+def test_a_run_ends_in_an_adapter_with_its_digest(make_run: Any, start_worker: StartWorker) -> None:
+    run = make_run(QUICK)
+
+    start_worker("gpu")
+
+    wait_until(lambda: again(run).is_finished, 120)
+    run = again(run)
+    assert (run.status, run.error) == (WorkStatus.DONE, "")
+    adapter = Adapter.objects.get(run=run)
+    assert (Path(settings.RUNS_DIR) / adapter.folder / "adapter_model.safetensors").is_file()
+    assert adapter.sha256 == run.result["adapter_digest"]
+    assert run.last_loss < run.first_loss
+    assert run.n_done == run.n_total
+
+
+def test_nothing_but_the_id_goes_through_the_broker(make_run: Any, empty_broker: Any) -> None:
+    run = make_run(QUICK)
+
+    (message,) = empty_broker.lrange("gpu", 0, -1)
+
+    assert f"[[{run.pk}]".encode() in __import__("base64").b64decode(__import__("json").loads(message)["body"])
+    assert b"dyspnoea" not in message
+
+
+def test_a_cancelled_run_stops_saves_and_can_be_resumed(make_run: Any, cast: Cast, start_worker: StartWorker) -> None:
+    run = make_run(LONG)
+    start_worker("gpu")
+    wait_until(lambda: has_trained(run), 120)
+
+    cancel_run(again(run), by=cast.ada)
+    wait_until(lambda: again(run).status == WorkStatus.CANCELLED, 60)
+
+    assert not trainers()
+    done_before = again(run).n_done
+    resume_run(again(run), by=cast.ada)
+    wait_until(lambda: again(run).status == WorkStatus.RUNNING and again(run).n_done > done_before, 120)
+    assert again(run).attempt == 2
+
+
+def test_a_killed_trainer_fails_with_a_plain_sentence(make_run: Any, start_worker: StartWorker) -> None:
+    run = make_run(LONG)
+    start_worker("gpu")
+    wait_until(lambda: has_trained(run), 120)
+
+    trainers()[0].kill()
+
+    wait_until(lambda: again(run).is_finished, 60)
+    assert again(run).status == WorkStatus.FAILED
+    assert "ended by the operating system (SIGKILL)" in again(run).error
+
+
+def test_a_killed_worker_leaves_no_second_trainer_and_the_run_goes_on(
+    make_run: Any, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(LONG)
+    worker = start_worker("gpu")
+    wait_until(lambda: has_trained(run), 120)
+    done_before = again(run).n_done
+
+    kill_all(worker)
+    wait_until(lambda: not trainers(), 60)
+    Run.objects.filter(pk=run.pk).update(leased_until="2000-01-01T00:00Z")
+    start_worker("gpu")
+    jobs.requeue_lost_work()
+
+    wait_until(lambda: again(run).attempt == 2 and again(run).n_done > done_before, 120)
+    assert len(trainers()) == 1
+    assert AuditEvent.objects.filter(act="RUN_LOST", object_id=run.pk).exists()
+
+
+def test_a_redis_flush_before_the_start_loses_no_run(
+    make_run: Any, empty_broker: Any, start_worker: StartWorker
+) -> None:
+    run = make_run(QUICK)
+    empty_broker.flushdb()
+    start_worker("gpu")
+    Run.objects.filter(pk=run.pk).update(sent_at="2000-01-01T00:00Z")
+
+    jobs.requeue_lost_work()
+
+    wait_until(lambda: again(run).status == WorkStatus.DONE, 120)
+    assert again(run).attempt == 1
+
+
+def test_five_deliveries_make_one_run(make_run: Any, start_worker: StartWorker) -> None:
+    run = make_run(QUICK)
+    for _ in range(4):
+        jobs._send(run)
+
+    start_worker("gpu")
+    start_worker("gpu")
+
+    wait_until(lambda: again(run).is_finished, 120)
+    assert again(run).status == WorkStatus.DONE
+    assert again(run).attempt == 1
+    assert Adapter.objects.filter(run=run).count() == 1
+
+
+def kill_all(worker: "subprocess.Popen[bytes]") -> None:
+    """kill -9 for the worker and its pool, as a power cut would; the trainer is not in their session."""
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
