@@ -14,6 +14,13 @@ from clinicalft.crypto import EncryptedTextField
 from clinicalft.models import BackgroundWork, Project, new_public_id, new_seed
 
 
+class BatchManager(models.Manager["Batch"]):
+    """The uploaded file may be large: it stays in the database until somebody asks for it."""
+
+    def get_queryset(self) -> models.QuerySet["Batch"]:
+        return super().get_queryset().defer("content")
+
+
 class Batch(BackgroundWork):
     """One uploaded file of notes, imported as a whole: the unit in which notes are de-identified and released."""
 
@@ -30,6 +37,8 @@ class Batch(BackgroundWork):
     n_notes = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[BatchManager] = BatchManager()
 
     class Meta:
         ordering = ["-number"]
@@ -553,7 +562,8 @@ class Code(models.Model):
     is_billable = models.BooleanField(default=False)
     parent = models.CharField(max_length=12, blank=True)
     search = models.GeneratedField(
-        expression=SearchVector("description", "terms", config="simple"),
+        expression=SearchVector("description", config="simple", weight="A")
+        + SearchVector("terms", config="simple", weight="B"),
         output_field=SearchVectorField(),
         db_persist=True,
     )
