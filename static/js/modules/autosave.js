@@ -90,7 +90,11 @@ class Autosave {
     this.tell("not saved: two versions", true);
     const dialog = document.getElementById("conflict-sheet");
     dialog.querySelector("[data-part=sentence]").textContent = said.sentence ?? "";
-    for (const name of ["mine", "theirs"]) dialog.querySelector(`[data-part=${name}]`).innerHTML = said[name] ?? "";
+    for (const name of ["mine", "theirs"]) {
+      // Parsed apart from the page: nothing in it can run.
+      const version = new DOMParser().parseFromString(said[name] ?? "", "text/html");
+      dialog.querySelector(`[data-part=${name}]`).replaceChildren(...version.body.childNodes);
+    }
     dialog.querySelector("[data-part=keep]").onclick = () => {
       this.form.elements.revision.value = said.revision;
       dialog.close();
