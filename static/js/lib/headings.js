@@ -2,7 +2,7 @@
 
 const LONGEST = 60;
 const CAPITALS = /^[\p{Lu}\d][\p{Lu}\d\s/&,()'.-]*:?$/u;
-const COLON = /^\p{Lu}[\p{L}\d\s/&,()'-]*:$/u;
+const COLON = /^\p{Lu}[\p{L}\s\/&,()'-]*:$/u;
 
 /** The heading that `line` is, without its colon; null when it is none. */
 export function heading(line) {
