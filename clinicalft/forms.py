@@ -73,6 +73,14 @@ class ProjectSettingsForm(ProjectForm):
         required=False, label="Release needs evidence, not only a low rate",
         help_text="On: the upper 95 % limit must be under the bound. Off: the bare rate decides.",
     )  # fmt: skip
+    report_min_outputs = forms.IntegerField(
+        min_value=1, label="Outputs reviewed before a release, at least",
+        help_text="Below this the release gates say “not enough data”. 500 keeps the chance of a lucky pass small.",
+    )  # fmt: skip
+    hallucination_limit = forms.FloatField(
+        min_value=0.0001, max_value=1, label="Hallucinations must be under",
+        help_text="Share of outputs with at least one unsupported statement; 0.02 is 2 %.",
+    )  # fmt: skip
     reason = forms.CharField(max_length=300, label="Why you change this", help_text="Goes to the audit log.")
 
 

@@ -23,6 +23,7 @@ from clinicalft.forms import (
     ProjectSettingsForm,
     RolesForm,
 )
+from clinicalft.gallery import samples
 from clinicalft.guards import load, project_page, site_page
 from clinicalft.models import AuditEvent, Invitation, Membership, Project, User
 from clinicalft.roles import ROLES, Permission
@@ -42,7 +43,7 @@ def project_create(request: HttpRequest) -> HttpResponse:
 
 GATES = (
     "name", "description", "language", "agreement_threshold", "agreement_strict", "agreement_min_items",
-    "agreement_min_rarest", "report_evidence_rule",
+    "agreement_min_rarest", "report_evidence_rule", "report_min_outputs", "hallucination_limit",
 )  # fmt: skip
 
 
@@ -128,7 +129,9 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
                 invitation, password=form.cleaned_data["password"] if form.is_valid() else None, by=person
             )
         except Refused as refusal:
-            return render(request, "clinicalft/invitation_accept.html", {**context, "why_not": refusal.sentence}, status=409)
+            return render(
+                request, "clinicalft/invitation_accept.html", {**context, "why_not": refusal.sentence}, status=409
+            )
         login(request, user, backend="django.contrib.auth.backends.ModelBackend")
         return redirect("home")
     return render(request, "clinicalft/invitation_accept.html", context, status=_status(form))
@@ -176,7 +179,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
 
 @site_page(None)
 def gallery(request: HttpRequest) -> HttpResponse:
-    return render(request, "clinicalft/gallery.html")
+    return render(request, "clinicalft/gallery.html", samples(request.GET))
 
 
 @login_not_required

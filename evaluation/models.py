@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from annotation.models import Verdict
+from clinicalft.lib.hashing import sha256_json
 from clinicalft.models import BackgroundWork, Project, new_seed
 from training.models import Adapter, BaseModel, Dataset, Example, Split
 
@@ -44,13 +45,22 @@ class Inference(BackgroundWork):
             models.UniqueConstraint(fields=["project", "number"], name="inference_number"),
             models.CheckConstraint(
                 condition=models.Q(arm="IMPORTED", adapter=None, base_model=None, dataset=None)
-                | models.Q(arm__in=["ADAPTER", "BASE"], adapter__isnull=False, base_model__isnull=False, dataset__isnull=False),
+                | models.Q(
+                    arm__in=["ADAPTER", "BASE"], adapter__isnull=False, base_model__isnull=False, dataset__isnull=False
+                ),
                 name="inference_sources",
             ),
         ]
 
     def __str__(self) -> str:
         return f"Inference {self.number}"
+
+    @property
+    def system(self) -> str:
+        """Which system wrote the outputs, for people who may know it; raters never do."""
+        if self.arm == Arm.ADAPTER:
+            return str(self.adapter)
+        return str(self.base_model) if self.arm == Arm.BASE else self.system_name
 
 
 class Output(models.Model):
@@ -66,9 +76,11 @@ class Output(models.Model):
     text_sha256 = models.CharField(max_length=64)
     n_tokens = models.PositiveIntegerField(default=0)
     seconds = models.FloatField(default=0)
-    finish = models.CharField(max_length=10, blank=True, help_text="stop, or length when it was cut off.")
+    finish = models.CharField(max_length=20, blank=True, help_text="stop, length (cut off) or prompt-too-long.")
     is_match = models.BooleanField(null=True, help_text="Equal to the reference; None where that makes no sense.")
-    held_reason = models.CharField(max_length=200, blank=True, help_text="Why nobody may rate it: an identifier was found.")
+    held_reason = models.CharField(
+        max_length=200, blank=True, help_text="Why nobody may rate it: an identifier was found."
+    )
 
     class Meta:
         ordering = ["number"]
@@ -78,6 +90,13 @@ class Output(models.Model):
 class RatingRoundStatus(models.TextChoices):
     OPEN = "OPEN", "Open"
     CLOSED = "CLOSED", "Closed"
+
+    @property
+    def meaning(self) -> str:
+        return {
+            "OPEN": "Clinicians are rating, blind to the systems and to each other.",
+            "CLOSED": "No more ratings; harm is reviewed and the report can be published.",
+        }[self.value]
 
 
 class RatingRound(models.Model):
@@ -129,7 +148,10 @@ class Rating(models.Model):
         default=dict, help_text="Flag key -> {raised, severity, kind, evidence: [{field: note|output, start, end}]}."
     )
     comment = models.TextField(blank=True)
-    seconds = models.PositiveIntegerField(default=0)
+    revision = models.PositiveIntegerField(
+        default=0, help_text="Raised by every saved draft: two windows cannot fight."
+    )
+    seconds = models.PositiveIntegerField(default=0, help_text="Time that the output was open and in use.")
     submitted_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -178,10 +200,14 @@ class Report(BackgroundWork):
     adapter = models.ForeignKey(Adapter, null=True, on_delete=models.PROTECT, related_name="reports")
     seed = models.PositiveIntegerField(default=new_seed)
     content = models.JSONField(default=dict, help_text="Estimates by arm and question, as they were on that day.")
-    gates = models.JSONField(default=list, help_text="[{key, name, value, limit, n, rule, literal, evidence, verdict}].")
+    gates = models.JSONField(
+        default=list, help_text="[{key, name, value, limit, n, rule, literal, evidence, verdict}]."
+    )
     verdict = models.CharField(max_length=15, choices=Verdict.choices, blank=True)
     ratings_sha256 = models.CharField(max_length=64, blank=True)
-    sha256 = models.CharField(max_length=64, blank=True, help_text="Of the canonical content, gates and ratings digest.")
+    sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Of the canonical content, gates and ratings digest."
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -192,11 +218,27 @@ class Report(BackgroundWork):
     def __str__(self) -> str:
         return f"Report {self.number}"
 
+    def digest(self) -> str:
+        """SHA-256 of what the report says now; `sha256` is what it was when it was published and signed."""
+        return sha256_json([self.number, self.content, self.gates, self.verdict, self.ratings_sha256])
+
+    @property
+    def is_intact(self) -> bool:
+        return self.sha256 == self.digest()
+
 
 class DeploymentStatus(models.TextChoices):
     PROPOSED = "PROPOSED", "Waiting for signatures"
     APPROVED = "APPROVED", "Approved"
     REJECTED = "REJECTED", "Rejected"
+
+    @property
+    def meaning(self) -> str:
+        return {
+            "PROPOSED": "One person has signed; it takes two.",
+            "APPROVED": "Two people have signed; the adapter may be used.",
+            "REJECTED": "Somebody refused it; the reason stands beside the signature.",
+        }[self.value]
 
 
 class Deployment(models.Model):
@@ -215,6 +257,16 @@ class Deployment(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     decided_at = models.DateTimeField(null=True)
 
+    def __str__(self) -> str:
+        return f"Deployment of {self.adapter}"
+
+
+class SignatureMeaning(models.TextChoices):
+    """What a signature says about the report (21 CFR 11.50)."""
+
+    APPROVED = "APPROVED", "Approved for release"
+    REJECTED = "REJECTED", "Rejected"
+
 
 class Signature(models.Model):
     """One person's signed decision on a deployment, bound to the digest of the report that they saw."""
@@ -223,7 +275,7 @@ class Signature(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
     signed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     printed_name = models.CharField(max_length=120)
-    meaning = models.CharField(max_length=20, choices=[("APPROVED", "Approved"), ("REJECTED", "Rejected")])
+    meaning = models.CharField(max_length=20, choices=SignatureMeaning.choices)
     reason = models.TextField(blank=True)
     report_sha256 = models.CharField(max_length=64)
     signed_at = models.DateTimeField(default=timezone.now)

@@ -1,0 +1,185 @@
+"""From outputs and ratings to the numbers of a rating round, each with its interval. Pure: plain values in, JSON out.
+
+Beside every number stand the keys of exactly the outputs that it counts, so that a page can list them.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from clinicalft.stats.agreement import summarise
+from clinicalft.stats.intervals import clustered_rate, exact_rate
+from clinicalft.stats.ratings import RatingTable
+from clinicalft.stats.results import Estimate
+from evaluation.rubrics import Question, Rubric
+
+NOBODY_RATED = "nobody has rated an output yet"
+
+
+@dataclass(frozen=True)
+class RatedOutput:
+    """One output in a rating round: its key, the arm that wrote it, its patient if known, and its exact match."""
+
+    key: int
+    arm: str
+    patient: Hashable | None = None
+    is_match: bool | None = None
+
+
+@dataclass(frozen=True)
+class GivenRating:
+    """One submitted rating: who judged which output, the answers, and the keys of the flags that were raised."""
+
+    output: int
+    rater: str
+    answers: Mapping[str, Any]
+    raised: frozenset[str] = frozenset()
+
+
+def round_summary(
+    rubric: Rubric, arms: Sequence[str], outputs: Sequence[RatedOutput], ratings: Sequence[GivenRating],
+    dismissed: frozenset[tuple[int, str]], *, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Concordance over all arms together, and for each arm its concordance, mean answers, flag rates and exact match.
+
+    dismissed: (output, flag) pairs that a senior clinician dismissed; they no longer count. `seed` fixes bootstraps.
+    Returns {"n_outputs", "n_ratings", "questions": {key: question_summary}, "arms": {arm: {"n_outputs",
+    "rated": [keys], "questions", "flags": {key: flag_summary}, "match"}}}; estimates in their JSON form.
+    """
+    by_arm = {arm: [output for output in outputs if output.arm == arm] for arm in arms}
+    return {
+        "n_outputs": len(outputs),
+        "n_ratings": len(ratings),
+        "questions": {q.key: question_summary(q, outputs, ratings, seed=seed) for q in rubric.questions},
+        "arms": {arm: _arm(rubric, found, ratings, dismissed, seed) for arm, found in by_arm.items()},
+    }
+
+
+def _arm(
+    rubric: Rubric, outputs: Sequence[RatedOutput], ratings: Sequence[GivenRating],
+    dismissed: frozenset[tuple[int, str]], seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    keys = {output.key for output in outputs}
+    of_arm = [rating for rating in ratings if rating.output in keys]
+    rated_keys = {rating.output for rating in of_arm}
+    rated = [output for output in outputs if output.key in rated_keys]
+    return {
+        "n_outputs": len(outputs),
+        "n_ratings": len(of_arm),
+        "rated": [output.key for output in rated],
+        "questions": {q.key: question_summary(q, outputs, of_arm, seed=seed) for q in rubric.questions},
+        "flags": {flag.key: flag_summary(flag.key, rated, of_arm, dismissed) for flag in rubric.flags},
+        "match": match_summary(outputs),
+    }
+
+
+def question_summary(
+    question: Question, outputs: Sequence[RatedOutput], ratings: Sequence[GivenRating], *, seed: int
+) -> dict[str, Any]:
+    """Agreement of raters on one question: every statistic of `clinicalft.stats`, counts per point, and the mean.
+
+    Statistics that the answers do not allow are undefined with their reason. With several outputs of one patient each
+    interval comes a second time, cluster-robust. Returns {"statistics", "mean", "counts": [[value, label, n]],
+    "n_outputs"}.
+    """
+    answered = [rating for rating in ratings if question.key in rating.answers]
+    table = RatingTable.from_rows(
+        [(rating.output, rating.rater, rating.answers[question.key]) for rating in answered],
+        categories=question.values,
+        data_type=question.data_type,
+        cluster_of_item=_patients(outputs) if _is_clustered(outputs) else None,
+        category_scores=[float(value) for value in question.values] if question.is_numeric else None,
+    )
+    counts = table.counts.sum(axis=0) if answered else np.zeros(len(question.scale), dtype=int)
+    return {
+        "statistics": {name: found.as_dict() for name, found in summarise(table, seed=seed).items()},
+        "mean": mean_answer(question, outputs, answered).as_dict() if question.is_numeric else None,
+        "counts": [[point.value, point.label, int(n)] for point, n in zip(question.scale, counts, strict=True)],
+        "n_outputs": table.n_items,
+    }
+
+
+def mean_answer(question: Question, outputs: Sequence[RatedOutput], ratings: Iterable[GivenRating]) -> Estimate:
+    """Mean over outputs of the mean answer of their raters, on the question's own scale, with a 95 % t interval.
+
+    Cluster-robust over patients where patients have several outputs: SE^2 = G/(G-1) sum_g (sum (x - mean))^2 / n^2 with
+    t(G-1) (Miller 2024, arXiv:2411.00640). Undefined when nobody answered; no interval for a single output or patient.
+    """
+    given: dict[int, list[float]] = {}
+    for rating in ratings:
+        if question.key in rating.answers:
+            given.setdefault(rating.output, []).append(float(rating.answers[question.key]))
+    name = f"mean_{question.key}"
+    if not given:
+        return Estimate.undefined(name, NOBODY_RATED)
+    scores = np.array([np.mean(answers) for answers in given.values()])
+    patients = _patients(outputs)
+    groups = [patients[key] for key in given] if _is_clustered(outputs) else list(given)
+    number = {group: index for index, group in enumerate(dict.fromkeys(groups))}
+    sums = np.bincount([number[group] for group in groups], weights=scores - scores.mean())
+    estimate = Estimate(
+        name, float(scores.mean()), n_items=len(scores), n_ratings=sum(map(len, given.values())),
+        method=f"mean of output means, t({len(sums) - 1}) interval",
+    )  # fmt: skip
+    if len(sums) < 2:
+        return replace(estimate, reason="Only one output or patient: an interval needs at least two.")
+    se = float(np.sqrt(len(sums) / (len(sums) - 1) * (sums @ sums)) / len(scores))
+    half = float(stats.t.ppf(0.975, len(sums) - 1)) * se
+    lowest, highest = min(map(float, question.values)), max(map(float, question.values))
+    return replace(estimate, se=se, low=max(lowest, estimate.value - half), high=min(highest, estimate.value + half))  # type: ignore[operator]
+
+
+def flag_summary(
+    flag: str, rated: Sequence[RatedOutput], ratings: Iterable[GivenRating], dismissed: frozenset[tuple[int, str]]
+) -> dict[str, Any]:
+    """Share of rated outputs with the flag, with its one-sided exact upper 95 % limit.
+
+    The unit is the output: it counts when any rater raised the flag, unless a senior clinician dismissed it. With
+    several outputs of a patient the limit is that of `clustered_rate`. Returns {"rate", "counted", "dismissed"}, the
+    last two as keys of outputs.
+    """
+    raised = {rating.output for rating in ratings if flag in rating.raised}
+    counted = [output.key for output in rated if output.key in raised and (output.key, flag) not in dismissed]
+    outcome = [output.key in set(counted) for output in rated]
+    if _is_clustered(rated):
+        rate = clustered_rate(outcome, [output.patient for output in rated], sided="upper")
+    else:
+        rate = exact_rate(len(counted), len(rated), sided="upper")
+    return {
+        "rate": rate.renamed(f"{flag}_rate").as_dict(),
+        "counted": counted,
+        "dismissed": [output.key for output in rated if output.key in raised and (output.key, flag) in dismissed],
+    }
+
+
+def match_summary(outputs: Sequence[RatedOutput]) -> dict[str, Any]:
+    """Share of outputs equal to their reference, Clopper-Pearson, two-sided; undefined where no output has a reference
+    that it could equal. Returns {"rate", "matched", "compared"}, the last two as keys of outputs."""
+    compared = [output for output in outputs if output.is_match is not None]
+    matched = [output.key for output in compared if output.is_match]
+    rate = exact_rate(len(matched), len(compared)).renamed("exact_match")
+    if not compared:
+        rate = Estimate.undefined("exact_match", "no output has a reference that it could equal word for word")
+    return {"rate": rate.as_dict(), "matched": matched, "compared": [output.key for output in compared]}
+
+
+def confusion(pairs: Iterable[tuple[str, str]], categories: Sequence[str]) -> list[list[int]]:
+    """Counts of (reference, answer) pairs: rows are the references in order, columns the same and last "no answer"."""
+    position = {category: index for index, category in enumerate(categories)}
+    counts = [[0] * (len(categories) + 1) for _ in categories]
+    for reference, answer in pairs:
+        counts[position[reference]][position.get(answer, len(categories))] += 1
+    return counts
+
+
+def _patients(outputs: Sequence[RatedOutput]) -> dict[Hashable, Hashable]:
+    return {output.key: output.patient for output in outputs}
+
+
+def _is_clustered(outputs: Sequence[RatedOutput]) -> bool:
+    """Whether every patient is known and some patient has more than one output."""
+    patients = [output.patient for output in outputs]
+    return None not in patients and len(set(patients)) < len(patients)
