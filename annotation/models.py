@@ -49,7 +49,7 @@ class Batch(BackgroundWork):
 
 
 class Upload(models.Model):
-    """A file that a person has sent and not confirmed yet, one per person and project; importing or discarding removes it."""
+    """A file that a person has sent and not confirmed yet, one per person and project; it goes when they decide."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
     file_name = models.CharField(max_length=255)

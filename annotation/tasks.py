@@ -15,6 +15,7 @@ from annotation.actions import agreement, batches, notes
 from annotation.actions.notes import Finding
 from annotation.deid import LABELS, METHOD_VERSION, DeidError, KnownIdentifiers, Span, replace
 from annotation.models import Agreement, Batch, Deidentification, Note, NoteStatus
+from annotation.rules.batches import ROWS_AT_ONCE, note_index, sorted_rows
 from clinicalft import jobs
 from clinicalft.access import Refused
 from clinicalft.crypto import Undecipherable
@@ -22,7 +23,6 @@ from clinicalft.crypto import Undecipherable
 if TYPE_CHECKING:
     from annotation.deid.detect import Deidentifier
 
-ROWS_AT_ONCE = 500
 NOTES_AT_ONCE = 20
 
 
@@ -54,12 +54,15 @@ def import_notes(pk: int) -> None:
 
 
 def _import(lease: jobs.Lease, batch: Batch) -> None:
-    records, rejected = _checked(lease, batch)
+    records, rejected = sorted_rows(
+        batch.content or "", batch.file_name, batch.mapping, digest=batch.file_sha256, project_id=batch.project_id,
+        batch=batch, tick=lambda: jobs.heartbeat(lease, phase="Checking the rows"),
+    )  # fmt: skip
     if not records or (rejected and not batch.skip_bad_rows):
         batches.fail_import(lease, _nothing_imported(len(records), len(rejected)), rejected)
         return
     done = batches.added_indexes(batch)
-    left = [record for record in records if batches.source_index(batch, record) not in done]
+    left = [record for record in records if note_index(batch.project_id, record) not in done]
     n_done = len(records) - len(left)
     jobs.heartbeat(lease, n_done=n_done, n_total=len(records), phase="Writing notes into quarantine")
     for start in range(0, len(left), ROWS_AT_ONCE):
@@ -73,31 +76,6 @@ def _nothing_imported(n_good: int, n_bad: int) -> str:
         return "No row of this file could be imported; the list of rows says why."
     rows = "1 row has a problem" if n_bad == 1 else f"{n_bad} rows have problems"
     return f"{rows}, so nothing was imported. Mend the file, or import the good rows and leave the rest out."
-
-
-def _checked(lease: jobs.Lease, batch: Batch) -> tuple[list[importers.Record], list[tuple[int, str, str]]]:
-    """The good records of the file, and [line, column, sentence] of the others, in the order of the file."""
-    good: list[importers.Record] = []
-    rejected: list[tuple[int, str, str]] = []
-    for n, row in enumerate(importers.read((batch.content or "").encode(), batch.file_name, batch.mapping)):
-        if n % ROWS_AT_ONCE == 0:
-            jobs.heartbeat(lease, phase="Checking the rows")
-        if isinstance(row, importers.Rejected):
-            rejected.append((row.line, row.column, row.sentence))
-        else:
-            good.append(row)
-    taken: set[str] = set()
-    for start in range(0, len(good), ROWS_AT_ONCE):
-        some = good[start : start + ROWS_AT_ONCE]
-        taken |= batches.taken_indexes(batch, [batches.source_index(batch, record) for record in some])
-    fresh = []
-    for record in good:
-        if batches.source_index(batch, record) in taken:
-            sentence = "has the id of a note that is in this project already; every note is imported once."
-            rejected.append((record.line, batch.mapping.get("source_id", ""), sentence))
-        else:
-            fresh.append(record)
-    return fresh, sorted(rejected)
 
 
 # ---------- step 2

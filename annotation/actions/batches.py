@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from django.db import transaction
@@ -11,13 +12,12 @@ from django.db.models import Max
 from django.utils import timezone
 
 from annotation.actions.notes import start_deidentification
-from annotation.importers import Record
+from annotation.importers import Record, Rejected
 from annotation.models import Batch, Note, Patient, Upload
-from annotation.rules.notes import check_import, check_retry_import
+from annotation.rules.batches import check_import, check_retry_import, note_index, patient_index, taken_indexes
 from clinicalft import audit, jobs
 from clinicalft.access import Refused
 from clinicalft.actions import next_number
-from clinicalft.crypto import blind_index
 from clinicalft.lib.hashing import sha256_text
 from clinicalft.models import Project, User, WorkStatus
 
@@ -88,31 +88,6 @@ def retry_import(batch: Batch, *, by: User) -> None:
     jobs.retry(batch, by=by)
 
 
-def source_index(batch: Batch, record: Record) -> str:
-    """The keyed digest by which a note of the source is known in this project.
-
-    A note without an id of its own is known by its file and line, so that other files may have that line, too.
-    """
-    return blind_index("note", str(batch.project_id), _source_id(batch, record))
-
-
-def _source_id(batch: Batch, record: Record) -> str:
-    has_own = record.source_id != f"line-{record.line}"
-    return record.source_id if has_own else f"{batch.file_sha256[:16]}/{record.source_id}"
-
-
-def _patient_index(batch: Batch, record: Record) -> str:
-    has_own = record.patient_id != f"note-{record.source_id}"
-    source = record.patient_id if has_own else f"note-{_source_id(batch, record)}"
-    return blind_index("patient", str(batch.project_id), source)
-
-
-def taken_indexes(batch: Batch, indexes: Sequence[str]) -> set[str]:
-    """Those of `indexes` that another batch of the project has brought in already."""
-    others = Note.objects.filter(project_id=batch.project_id).exclude(batch=batch)
-    return set(others.filter(source_index__in=indexes).values_list("source_index", flat=True))
-
-
 def added_indexes(batch: Batch) -> set[str]:
     """The notes that this import has written already: it never writes one twice, however often it is started."""
     return set(batch.notes.values_list("source_index", flat=True))
@@ -123,8 +98,8 @@ def add_notes(lease: jobs.Lease, records: Sequence[Record]) -> None:
     """Writes some notes of a batch and their patients into quarantine, all or none; raises LeaseLost, Refused."""
     batch = _held(lease)
     Project.objects.select_for_update().get(pk=batch.project_id)
-    indexes = [source_index(batch, record) for record in records]
-    if taken_indexes(batch, indexes):
+    indexes = [note_index(batch.project_id, record) for record in records]
+    if taken_indexes(batch.project_id, indexes, batch):
         raise Refused(
             "duplicate", "Another import brought the same notes in meanwhile. Upload the file again to see which."
         )
@@ -132,16 +107,16 @@ def add_notes(lease: jobs.Lease, records: Sequence[Record]) -> None:
     first = (Note.objects.filter(project_id=batch.project_id).aggregate(n=Max("number"))["n"] or 0) + 1
     Note.objects.bulk_create(
         [
-            _note(batch, record, number=first + i, index=index, patient=patients[_patient_index(batch, record)])
-            for i, (record, index) in enumerate(zip(records, indexes, strict=True))
+            _note(batch, record, patients[patient_index(batch.project_id, record)], number=number, index=index)
+            for number, record, index in zip(count(first), records, indexes, strict=False)
         ]
     )
 
 
-def _note(batch: Batch, record: Record, *, number: int, index: str, patient: Patient) -> Note:
+def _note(batch: Batch, record: Record, patient: Patient, *, number: int, index: str) -> Note:
     return Note(
         project_id=batch.project_id, batch=batch, patient=patient, number=number, source_index=index,
-        source_id=_source_id(batch, record), text=record.text, text_sha256=sha256_text(record.text),
+        source_id=record.source_id, text=record.text, text_sha256=sha256_text(record.text),
         n_characters=len(record.text), age_band=age_band(record.age), gold=gold_of(record),
         **{name: str(getattr(record, name))[:length] for name, length in SHORT.items()},
     )  # fmt: skip
@@ -151,7 +126,7 @@ def _patients(batch: Batch, records: Sequence[Record]) -> dict[str, Patient]:
     """The patients of `records` by their index, new ones made, each knowing every identifier that any row named."""
     named: dict[str, dict[str, str]] = {}
     for record in records:
-        index = _patient_index(batch, record)
+        index = patient_index(batch.project_id, record)
         named[index] = merged_identifiers(named.get(index, {}), record.known)
     existing = {p.source_index: p for p in Patient.objects.filter(project_id=batch.project_id, source_index__in=named)}
     changed = []
@@ -195,19 +170,19 @@ def gold_of(record: Record) -> dict[str, Any] | None:
 
 
 @transaction.atomic
-def finish_import(lease: jobs.Lease, rejected: Sequence[tuple[int, str, str]], *, method: str) -> None:
+def finish_import(lease: jobs.Lease, rejected: Sequence[Rejected], *, method: str) -> None:
     """Ends an import, forgets the file, and hands the batch on to de-identification by `method`."""
     batch = _held(lease)
-    jobs.finish(lease, content=None, rejected=list(rejected), n_notes=batch.notes.count())
+    jobs.finish(lease, content=None, rejected=listed(rejected), n_notes=batch.notes.count())
     batch.refresh_from_db()
     start_deidentification(batch, method=method, by=batch.created_by)
 
 
 @transaction.atomic
-def fail_import(lease: jobs.Lease, sentence: str, rejected: Sequence[tuple[int, str, str]] = ()) -> None:
+def fail_import(lease: jobs.Lease, sentence: str, rejected: Sequence[Rejected] = ()) -> None:
     """Ends an import that brought nothing in, with the reason and the rows at fault."""
     batch = _held(lease)
-    jobs.fail(lease, sentence, rejected=list(rejected))
+    jobs.fail(lease, sentence, rejected=listed(rejected))
     _remove(batch)
 
 
@@ -217,6 +192,11 @@ def drop_import(lease: jobs.Lease) -> None:
     batch = _held(lease)
     jobs.cancelled(lease)
     _remove(batch)
+
+
+def listed(rejected: Sequence[Rejected]) -> list[list[Any]]:
+    """Rejected rows as the batch keeps them."""
+    return [[row.line, row.column, row.sentence] for row in rejected]
 
 
 def _held(lease: jobs.Lease) -> Batch:

@@ -206,14 +206,13 @@ def report_identifier(note_or_item: Note | DeidentifiedNote | Item, *, by: User,
     check_report(by, note)
     incident = Incident.objects.create(project=note.project, note=note, reported_by=by, comment=comment)
     # Items by key, then their slots: whoever submits takes them in this order, so nobody waits in a circle.
-    items = list(
-        Item.objects.select_for_update(no_key=True).filter(~Q(status=ItemStatus.WITHDRAWN), note__note=note).order_by("pk")
-    )
+    items = Item.objects.filter(~Q(status=ItemStatus.WITHDRAWN), note__note=note).order_by("pk")
+    items_held = [item.pk for item in items.select_for_update(no_key=True, of=("self",))]
     n_slots = Assignment.objects.filter(
-        item__in=items, status__in=[AssignmentStatus.WAITING, AssignmentStatus.CLAIMED]
+        item__in=items_held, status__in=[AssignmentStatus.WAITING, AssignmentStatus.CLAIMED]
     ).update(status=AssignmentStatus.WITHDRAWN, leased_until=None)
-    Item.objects.filter(pk__in=[item.pk for item in items]).update(status=ItemStatus.WITHDRAWN)
-    detail: dict[str, Any] = {"incident": incident.pk, "n_items": len(items), "n_slots": n_slots}
+    Item.objects.filter(pk__in=items_held).update(status=ItemStatus.WITHDRAWN)
+    detail: dict[str, Any] = {"incident": incident.pk, "n_items": len(items_held), "n_slots": n_slots}
     if note.status == NoteStatus.RELEASED:
         states.advance(note, NoteStatus.WITHDRAWN, by=by, act="IDENTIFIER_REPORT", detail=detail)
     else:

@@ -1,23 +1,9 @@
-"""May notes be imported, read, corrected, released, reported - and if not, why."""
+"""May notes be read, corrected, released, reported - and if not, why."""
 
 from annotation.models import Batch, Deidentification, Note, NoteStatus
 from clinicalft.access import Refused, check_permission
-from clinicalft.models import Project, User, WorkStatus
+from clinicalft.models import User, WorkStatus
 from clinicalft.roles import Permission
-
-
-def check_import(user: User, project: Project) -> None:
-    """Privacy officers bring notes in."""
-    check_permission(user, Permission.NOTE_IMPORT, project)
-
-
-def check_retry_import(user: User, batch: Batch) -> None:
-    """An import goes on where it stopped as long as its file is still kept."""
-    check_import(user, batch.project)
-    if batch.status not in (WorkStatus.FAILED, WorkStatus.CANCELLED):
-        raise Refused("not-ended", "Only an import that failed or was cancelled can be started again.")
-    if batch.content is None:
-        raise Refused("no-file", "The file is no longer kept here. Upload it again.")
 
 
 def check_retry_deidentification(user: User, work: Deidentification) -> None:

@@ -7,7 +7,9 @@ from django.db import connection
 
 from annotation import tasks
 from annotation.actions import batches
+from annotation.importers import Record
 from annotation.models import Batch, Deidentification, Note, NoteStatus, Patient, Upload
+from annotation.rules.batches import sorted_rows
 from clinicalft import jobs
 from clinicalft.access import Refused
 from clinicalft.models import AuditEvent, WorkStatus
@@ -26,6 +28,11 @@ def run(batch: Batch) -> Batch:
     tasks.import_notes(batch.pk)
     batch.refresh_from_db()
     return batch
+
+
+def records_of(batch: Batch) -> list[Record]:
+    digest, project_id = batch.file_sha256, batch.project_id
+    return sorted_rows(batch.content or "", batch.file_name, batch.mapping, digest=digest, project_id=project_id)[0]
 
 
 def test_an_import_writes_notes_and_patients_into_quarantine(cast: Cast) -> None:
@@ -151,7 +158,7 @@ def test_an_import_that_was_killed_goes_on_and_repeats_nothing(cast: Cast, monke
     monkeypatch.setattr(tasks, "ROWS_AT_ONCE", 2)
     batch = queued_batch(cast, jsonl(note_rows(5)))
     lease = jobs.claim(Batch, batch.pk)
-    records, _ = tasks._checked(lease, batch)
+    records = records_of(batch)
     batches.add_notes(lease, records[:2])
     before = set(Note.objects.values_list("pk", "text_sha256"))
     Batch.objects.filter(pk=batch.pk).update(status=WorkStatus.QUEUED)  # what the janitor does with a lost lease
@@ -166,7 +173,7 @@ def test_an_import_that_was_killed_goes_on_and_repeats_nothing(cast: Cast, monke
 def test_a_worker_that_lost_its_lease_writes_nothing(cast: Cast) -> None:
     batch = queued_batch(cast, jsonl(note_rows(2)))
     lost = jobs.claim(Batch, batch.pk)
-    records, _ = tasks._checked(lost, batch)
+    records = records_of(batch)
     Batch.objects.filter(pk=batch.pk).update(attempt=2)
 
     with pytest.raises(jobs.LeaseLost):
@@ -186,7 +193,7 @@ def test_a_second_delivery_does_nothing(cast: Cast) -> None:
 def test_a_cancelled_import_leaves_nothing_behind(cast: Cast) -> None:
     batch = queued_batch(cast, jsonl(note_rows(3)))
     lease = jobs.claim(Batch, batch.pk)
-    records, _ = tasks._checked(lease, batch)
+    records = records_of(batch)
     batches.add_notes(lease, records[:2])
 
     batches.drop_import(lease)
@@ -245,7 +252,7 @@ def test_a_finished_import_is_not_started_again(cast: Cast) -> None:
 def test_two_imports_of_the_same_notes_at_once_bring_them_in_once(cast: Cast) -> None:
     batch = queued_batch(cast, jsonl(note_rows(2)))
     lease = jobs.claim(Batch, batch.pk)
-    records, _ = tasks._checked(lease, batch)
+    records = records_of(batch)
     imported_batch(cast, 2)
 
     with pytest.raises(Refused) as refusal:
