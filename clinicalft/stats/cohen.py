@@ -139,7 +139,7 @@ def light_kappa(table: RatingTable, *, clustered: bool = False, level: float = 0
     kappas = [_kappa(table, first, second, identity_weights(table.scores)) for first, second in pairs]
     defined = [(kappa, kappa.value) for kappa in kappas if kappa.value is not None]
     if not defined:
-        reason = kappas[0].reason if kappas else NO_DATA
+        reason = kappas[0].reason if kappas and (table.codes != MISSING).any() else NO_DATA
         return Estimate.undefined(name, reason, n_items=table.n_items, level=level)
     total, in_pair = np.zeros(table.n_items), np.zeros(table.n_items, dtype=bool)
     for kappa, _ in defined:

@@ -28,10 +28,8 @@ def read_ratings(document: Mapping[str, Any]) -> RatingTable:
     )
 
 
-def summarise_document(document: object, *, seed: int = 0) -> dict[str, Estimate]:
+def summarise_document(document: Mapping[str, Any], *, seed: int = 0) -> dict[str, Estimate]:
     """Every statistic of one document by name; for data type "multilabel" each cell is a list of codes."""
-    if not isinstance(document, Mapping):
-        raise BadRatings("Expected one object with the fields data_type, categories and ratings.")
     if document.get("data_type") != MULTILABEL:
         return summarise(read_ratings(document), seed=seed)
     sets = [_code_sets(row, number) for number, row in enumerate(_list(document, "ratings", required=True), start=1)]

@@ -126,9 +126,7 @@ def clustered_rate(
         reason = f"Every outcome is the same, so an intra-cluster correlation of {icc:g} was assumed."
     effective = min(float(n), effective)
     low, high = _exact_limits(p * effective, effective, sided, level)
-    method = (
-        f"exact limits on {effective:.1f} effective of {n} items, design effect {effect:.3f}, {n_clusters} clusters"
-    )
+    method = f"exact limits, {n_clusters} clusters, design effect {effect:.3f}, effective n {effective:.1f} of {n}"
     return Estimate("rate", p, se, low, high, level=level, n_items=n, n_ratings=n, method=method, reason=reason)
 
 

@@ -212,20 +212,6 @@ class RatingTable:
         cluster = None if self.cluster is None else np.unique(self.cluster[rated], return_inverse=True)[1]
         return Patterns(counts, n_items, self.scores, of_item, cluster)
 
-    def only_raters(self, *columns: int) -> "RatingTable":
-        """The same items with these raters' columns only."""
-        return RatingTable(
-            codes=self.codes[:, list(columns)],
-            categories=self.categories,
-            raters=tuple(self.raters[column] for column in columns),
-            items=self.items,
-            data_type=self.data_type,
-            raters_identified=self.raters_identified,
-            cluster=self.cluster,
-            category_scores=self.category_scores,
-            has_declared_scale=self.has_declared_scale,
-        )
-
 
 def _distinct_rows(rows: Ints) -> tuple[Ints, Ints, Ints]:
     """Distinct rows, the distinct row of each row, and how often each occurs."""
@@ -315,5 +301,7 @@ def cluster_numbers(cluster: Sequence[Hashable] | None, n_items: int) -> Ints | 
     for position, name in enumerate(cluster, start=1):
         if name is None:
             raise BadRatings(f"Item {position} has no cluster; name its patient, or leave clusters out altogether.")
+        if not isinstance(name, Hashable):
+            raise BadRatings(f"Item {position}: the cluster {name!r} is neither text nor a number.")
         number.setdefault(name, len(number))
     return np.array([number[name] for name in cluster], dtype=np.int64)
