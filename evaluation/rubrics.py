@@ -145,8 +145,8 @@ def faults(
 ) -> dict[str, str]:
     """What is missing or wrong in a filled rubric: key of the question or flag -> one sentence. Empty when it is whole.
 
-    `flags` maps a flag's key to {raised, kind, severity, evidence: [{field, start, end}]}, spans in code points of the
-    note or the output.
+    `flags` maps every flag's key to {raised: no or yes, and for a yes kind, severity, evidence: [{field, start, end}]},
+    spans in code points of the note or the output. Not raising a flag is an answer, too: it is never assumed.
     """
     known = {question.key for question in rubric.questions} | {flag.key for flag in rubric.flags}
     found = {key: "This is not part of the rubric." for key in (*answers, *flags) if key not in known}
@@ -157,7 +157,9 @@ def faults(
             found[question.key] = f"{question.label}: this is not a point of its scale."
     for flag in rubric.flags:
         given = flags.get(flag.key) or {}
-        if given.get("raised") and (fault := _flag_fault(flag, given, {"note": note, "output": output})):
+        if given.get("raised") not in (True, False):
+            found[flag.key] = f"{flag.label}: choose no or yes."
+        elif given["raised"] and (fault := _flag_fault(flag, given, {"note": note, "output": output})):
             found[flag.key] = f"{flag.label}: {fault}"
     return found
 
@@ -180,13 +182,13 @@ def _flag_fault(flag: Flag, given: Mapping[str, Any], texts: Mapping[str, str]) 
 def clean(
     rubric: Rubric, answers: Mapping[str, Any], flags: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Answers and flags with nothing but what the rubric asks for; a flag that is not raised leaves nothing behind."""
+    """Answers and flags with nothing but what the rubric asks for; of a flag that is not raised only that is kept."""
     kept_answers = {q.key: answers[q.key] for q in rubric.questions if answers.get(q.key) in q.values}
     kept_flags = {}
     for flag in rubric.flags:
         given = flags.get(flag.key)
-        if isinstance(given, Mapping) and given.get("raised") is True:
-            kept_flags[flag.key] = _clean_flag(flag, given)
+        if isinstance(given, Mapping) and given.get("raised") in (True, False):
+            kept_flags[flag.key] = _clean_flag(flag, given) if given["raised"] else {"raised": False}
     return kept_answers, kept_flags
 
 

@@ -121,8 +121,8 @@ def submit_rating(
     rating.status, rating.submitted_at = RatingStatus.SUBMITTED, timezone.now()
     rating.save(update_fields=["status", "submitted_at"])
     audit.record(
-        "RATING_SUBMIT", rating, by=by, output=output.pk, answers=rating.answers, flags=sorted(rating.flags),
-        seconds=rating.seconds,
+        "RATING_SUBMIT", rating, by=by, output=output.pk, answers=rating.answers, seconds=rating.seconds,
+        raised=sorted(key for key, flag in rating.flags.items() if flag["raised"]),
     )  # fmt: skip
     return rating
 

@@ -14,10 +14,9 @@ from evaluation.actions.inference import finish_inference, record_outputs, start
 from evaluation.actions.ratings import close_rating_round, open_rating_round, submit_rating
 from evaluation.actions.reports import publish_report
 from evaluation.models import Inference, Rating, RatingRound, Report
-from training.models import Adapter, BaseModel, Dataset, DatasetRound, Example, Run
-
 from tests.factories.rounds import open_round_with
 from tests.personas import PASSWORD, Cast
+from training.models import Adapter, BaseModel, Dataset, DatasetRound, Example, Run
 
 BASE_MODEL = "Unmistakable-Base-7B"
 HALLUCINATED = {
@@ -26,6 +25,7 @@ HALLUCINATED = {
 HARMFUL = {
     "raised": True, "kind": "dose", "severity": "severe", "evidence": [{"field": "note", "start": 0, "end": 7}]
 }  # fmt: skip
+CLEAN = {"hallucination": {"raised": False}, "harm": {"raised": False}}
 Judge = Callable[[User, Rating], Mapping[str, Any]]
 _number = itertools.count(1)
 
@@ -125,7 +125,7 @@ def opened_round(cast: Cast, n_notes: int = 4, *, n_raters: int = 3, seed: int =
 
 def mixed(rater: User, rating: Rating) -> Mapping[str, Any]:
     """4 or 5 by turns, so that agreement is defined, and no flags."""
-    return {"answers": {"accuracy": 4 + rating.output.number % 2}, "flags": {}}
+    return {"answers": {"accuracy": 4 + rating.output.number % 2}, "flags": CLEAN}
 
 
 def rate_all(rating_round: RatingRound, judge: Judge = mixed) -> None:

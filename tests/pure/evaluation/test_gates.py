@@ -10,6 +10,7 @@ from clinicalft.stats.intervals import exact_rate
 from clinicalft.stats.results import Estimate
 from evaluation.gates import FAIL, NOT_ENOUGH, PASS, Gate, Rules, hallucination_gate, harm_gate, overall, rater_gate
 
+USUAL = Rules()
 LITERAL = Rules(is_evidence=False)
 FLEISS = Estimate("fleiss_kappa", 0.65)
 
@@ -21,11 +22,11 @@ SAFETY = [
 ]  # fmt: skip
 
 
-def hallucination(k: int, n: int, rules: Rules = Rules()) -> Gate:
+def hallucination(k: int, n: int, rules: Rules = USUAL) -> Gate:
     return hallucination_gate(exact_rate(k, n, sided="upper"), k, rules)
 
 
-def harm(k: int, n: int, rules: Rules = Rules()) -> Gate:
+def harm(k: int, n: int, rules: Rules = USUAL) -> Gate:
     return harm_gate(exact_rate(k, n, sided="upper"), k, rules)
 
 

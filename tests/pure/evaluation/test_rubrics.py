@@ -8,11 +8,12 @@ from evaluation.rubrics import DEFAULT, BadRubric, Rubric, clean, faults
 
 NOTE, OUTPUT = "Give fluids.", "Give 5 mg."
 SPAN = {"field": "output", "start": 0, "end": 4}
+NO = {"hallucination": {"raised": False}, "harm": {"raised": False}}
 RAISED = {"raised": True, "kind": "dose", "severity": "severe", "evidence": [SPAN]}
 
 
 def missing(answers: dict[str, Any], flags: dict[str, Any]) -> dict[str, str]:
-    return faults(DEFAULT, answers, flags, note=NOTE, output=OUTPUT)
+    return faults(DEFAULT, answers, {**NO, **flags}, note=NOTE, output=OUTPUT)
 
 
 def test_a_whole_rating_has_no_faults() -> None:
@@ -45,13 +46,19 @@ def test_what_is_missing_is_named_where_it_is_missing(
     assert word in found[where]
 
 
+def test_a_flag_that_was_not_looked_at_is_not_a_no() -> None:
+    found = faults(DEFAULT, {"accuracy": 5}, {"harm": {"raised": False}}, note=NOTE, output=OUTPUT)
+
+    assert found == {"hallucination": "Hallucination: choose no or yes."}
+
+
 def test_evidence_may_lie_in_the_note_because_an_omission_shows_only_there() -> None:
     in_note = {**RAISED, "evidence": [{"field": "note", "start": 5, "end": 12}]}
 
     assert missing({"accuracy": 2}, {"harm": in_note}) == {}
 
 
-def test_only_what_was_asked_is_kept_and_an_unraised_flag_leaves_nothing() -> None:
+def test_only_what_was_asked_is_kept_and_of_a_flag_not_raised_only_that() -> None:
     answers, flags = clean(
         DEFAULT,
         {"accuracy": 4, "model": "guess"},
@@ -64,7 +71,10 @@ def test_only_what_was_asked_is_kept_and_an_unraised_flag_leaves_nothing() -> No
     )  # fmt: skip
 
     assert answers == {"accuracy": 4}
-    assert flags == {"hallucination": {"raised": True, "kind": "invented", "evidence": [SPAN]}}
+    assert flags == {
+        "harm": {"raised": False},
+        "hallucination": {"raised": True, "kind": "invented", "evidence": [SPAN]},
+    }
 
 
 def test_a_stored_rubric_is_the_same_rubric() -> None:

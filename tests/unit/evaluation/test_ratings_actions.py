@@ -19,6 +19,7 @@ from evaluation.actions.ratings import (
 from evaluation.models import Rating, RatingRound
 from evaluation.visibility import own_ratings, waiting_ratings
 from tests.factories.evaluation import (
+    CLEAN,
     HALLUCINATED,
     HARMFUL,
     answered,
@@ -44,7 +45,7 @@ def first_rating(rating_round: RatingRound, cast: Cast) -> Rating:
 
 
 def submit(rating: Rating, **flags: object) -> Rating:
-    return submit_rating(rating, by=rating.rater, answers={"accuracy": 3}, flags=flags)
+    return submit_rating(rating, by=rating.rater, answers={"accuracy": 3}, flags={**CLEAN, **flags})
 
 
 def code_of(refusal: pytest.ExceptionInfo[Refused]) -> str:
@@ -189,7 +190,9 @@ def test_an_incomplete_rating_is_refused_and_nothing_is_lost(cast: Cast) -> None
     save_rating_draft(rating, by=cast.ben, answers={"accuracy": 2}, flags={}, revision=0)
 
     with pytest.raises(Refused, match="mark the words"):
-        submit_rating(rating, by=cast.ben, answers={"accuracy": 2}, flags={"harm": {**HARMFUL, "evidence": []}})
+        submit_rating(
+            rating, by=cast.ben, answers={"accuracy": 2}, flags={**CLEAN, "harm": {**HARMFUL, "evidence": []}}
+        )
 
     rating.refresh_from_db()
     assert (rating.status, rating.answers) == ("WAITING", {"accuracy": 2})

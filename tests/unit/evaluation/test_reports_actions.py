@@ -16,6 +16,7 @@ from evaluation.actions.reports import approve_deployment, build_report, publish
 from evaluation.models import Deployment, Rating, Report, Signature
 from evaluation.snapshot import rating_rows
 from tests.factories.evaluation import (
+    CLEAN,
     HALLUCINATED,
     HARMFUL,
     lenient,
@@ -43,7 +44,7 @@ def harm_by_ben(rater: User, rating: Rating) -> Mapping[str, Any]:
     flags: dict[str, Any] = {}
     if rating.output.number == 1 and rating.output.inference.arm == "ADAPTER":
         flags = {"Ben": {"harm": HARMFUL}, "Eve": {"hallucination": HALLUCINATED}}.get(rater.name, {})
-    return {**mixed(rater, rating), "flags": flags}
+    return {**mixed(rater, rating), "flags": {**CLEAN, **flags}}
 
 
 def gates_of(report: Report) -> dict[str, dict[str, Any]]:
