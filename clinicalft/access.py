@@ -37,6 +37,11 @@ def membership_of(user: "User", project: "Project") -> "Membership | None":
     return found
 
 
+def forget_memberships(user: "User") -> None:
+    """Call after a membership of `user` changed, when the same object goes on being used."""
+    user.__dict__.pop("memberships_by_project", None)
+
+
 def permissions_of(user: "User", project: "Project | None" = None) -> frozenset[Permission]:
     """Every permission that the person's roles give in `project`, or on the site when there is none."""
     return frozenset().union(*(ROLES[name].permissions for name in role_names(user, project) if name in ROLES))

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from clinicalft import audit
-from clinicalft.access import Refused
+from clinicalft.access import Refused, forget_memberships
 from clinicalft.models import Invitation, Membership, Project, User
 from clinicalft.rules import (
     check_accept,
@@ -83,6 +83,7 @@ def add_member(*, user: User, project: Project, roles: list[str], by: User) -> M
     membership, _ = Membership.objects.get_or_create(user=user, project=project)
     membership.roles = sorted({*membership.roles, *roles})
     membership.save(update_fields=["roles"])
+    forget_memberships(user)
     audit.record("MEMBER_ADD", membership, by=by, user=user.pk, roles=membership.roles)
     return membership
 
@@ -99,7 +100,9 @@ def change_roles(membership: Membership, *, roles: list[str], by: User) -> Membe
 
 
 @transaction.atomic
-def invite(*, email: str, name: str, roles: list[str], by: User, project: Project | None = None) -> tuple[Invitation, str]:
+def invite(
+    *, email: str, name: str, roles: list[str], by: User, project: Project | None = None
+) -> tuple[Invitation, str]:
     """An invitation and its one-time token; the token is shown once and only its digest is kept."""
     check_invite(by, project, roles)
     token = secrets.token_urlsafe(32)
@@ -125,7 +128,9 @@ def accept_invitation(invitation: Invitation, *, password: str | None, by: User 
     if user is None:
         user = create_user(email=invitation.email, name=invitation.name, password=password, by=invitation.invited_by)
     elif by != user:
-        raise Refused("log-in-first", "There is already an account with this address. Log in, then open the link again.")
+        raise Refused(
+            "log-in-first", "There is already an account with this address. Log in, then open the link again."
+        )
     if invitation.project:
         add_member(user=user, project=invitation.project, roles=invitation.roles, by=invitation.invited_by)
     else:

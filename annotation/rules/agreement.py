@@ -10,12 +10,12 @@ from clinicalft.roles import Permission
 def check_cleared(round: Round) -> None:
     """A round goes into a dataset when it is closed and its gate has passed.
 
-    Gold labels of a source are taken as they are. A kind without an agreement statistic (free text) is cleared by the
+    The labels of a source with one reader are taken as they are. A kind without an agreement statistic (free text) is cleared by the
     adjudication of every item that more than one person annotated.
     """
     if round.status != RoundStatus.CLOSED:
         raise Refused("open", f"{round} is still open. Close it first.")
-    if round.is_gold:
+    if round.is_gold and round.overlap == 1:
         return
     if KINDS[round.kind].headline is None:
         left = round.items.filter(status=ItemStatus.COMPLETE, n_required__gt=1).count()
@@ -34,7 +34,7 @@ def check_measure(user: User, round: Round) -> None:
     check_permission(user, Permission.AGREEMENT_MEASURE, round.project)
     if round.status != RoundStatus.CLOSED:
         raise Refused("open", "Close the round first: readers stay blind to each other until then.")
-    if round.is_gold:
+    if round.overlap == 1 and round.is_gold:
         raise Refused("gold", "These are the labels of the source; there is nobody to compare them with.")
     if KINDS[round.kind].headline is None:
         raise Refused("free-text", "Free text has no agreement statistic. Adjudicate each item; that clears the round.")
