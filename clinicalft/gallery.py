@@ -1,4 +1,4 @@
-"""Invented values for the component gallery, the page on which the look of every part is judged. Never read elsewhere."""
+"""Invented values for the component gallery, the page on which the look of every part is judged."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -65,8 +65,8 @@ def samples(query: Mapping[str, str]) -> dict[str, Any]:
     now = timezone.now()
     running = Work(status="RUNNING", phase="Reading notes", share_done=0.3, n_done=1200, n_total=4000,
                    eta=timedelta(seconds=130), is_finished=False, error="")  # fmt: skip
-    failed = Work(status="FAILED", phase="", share_done=0.3, n_done=1200, n_total=4000, eta=None, is_finished=True,
-                  error="The file ends in the middle of line 1,201. Export it again and import the new file.")  # fmt: skip
+    failed = Work(**{**vars(running), "status": "FAILED", "phase": "", "is_finished": True,
+                     "error": "The file ends in the middle of line 1,201. Export it again."})  # fmt: skip
     form, faulty = SampleForm(), SampleForm({"name": "", "overlap": "9", "kind": "summary", "order": "random"})
     return {
         "page_theme": query.get("theme") if query.get("theme") in ("light", "dark") else "",
@@ -85,12 +85,12 @@ def samples(query: Mapping[str, str]) -> dict[str, Any]:
         "started": now - timedelta(seconds=42),
         "columns": ["Round", "Kind", "#Items", "#Kappa", "Due"],
         "rows": [
-            [{"text": "Round 3", "href": "#round"}, "ICD-10 coding", 240, {"text": "0.81", "sub": "0.76 to 0.86"}, "2 d left"],
-            [{"text": "Round 2", "href": "#round"}, "Summary", 120, {"text": "0.68", "sub": "0.59 to 0.77"}, "closed"],
+            [{"text": "Round 3", "href": "#r3"}, "Coding", 240, {"text": "0.81", "sub": "0.76 to 0.86"}, "in 2 d"],
+            [{"text": "Round 2", "href": "#r2"}, "Summary", 120, {"text": "0.68", "sub": "0.59 to 0.77"}, "closed"],
         ],
         "gates": [
-            {"name": "Severe harm", "value": 0.0, "ci95": [0, 0.0093], "limit": 0.01, "n_items": 320, "kind": "percent1",
-             "rule": "The upper 95 % limit is below 1 %", "verdict": "pass"},
+            {"name": "Severe harm", "value": 0.0, "ci95": [0, 0.0093], "limit": 0.01, "n_items": 320,
+             "kind": "percent1", "rule": "The upper 95 % limit is below 1 %", "verdict": "pass"},
             {"name": "Invented findings", "value": 0.0406, "ci95": [0.022, 0.068], "limit": 0.05, "n_items": 320,
              "kind": "percent1", "rule": "The upper 95 % limit is below 5 %", "verdict": "fail", "href": "#gate"},
             {"name": "Harm in under-18s", "value": None, "limit": 0.01, "n_items": 86, "kind": "percent1",
@@ -118,7 +118,7 @@ def samples(query: Mapping[str, str]) -> dict[str, Any]:
              "choices": [("no", "No"), ("partly", "Partly"), ("yes", "Yes")]},
             {"name": "safe", "label": "Could acting on it harm the patient?", "help": "Think of the next clinician.",
              "choices": [("no", "No"), ("mild", "Mild"), ("severe", "Severe")],
-             "flag": {"kinds": [("dose", "Wrong dose"), ("invented", "Invented finding"), ("missed", "Missed red flag")],
+             "flag": {"kinds": [("dose", "Wrong dose"), ("invented", "Invented finding"), ("missed", "Missed sign")],
                       "severities": [("low", "Low"), ("high", "High")]}},
             {"name": "useful", "label": "Would you sign it?", "value": 4, "choices": [(n, n) for n in range(1, 6)]},
         ],

@@ -160,8 +160,12 @@ def field(bound: BoundField, help: str = "") -> dict[str, Any]:
     """A form field with its label, help and errors, which its control names as its description."""
     widget = bound.field.widget
     help_text = help or bound.help_text
-    ids = [f"{bound.id_for_label or bound.auto_id}-{what}" for what, shown in (("help", help_text), ("error", bound.errors)) if shown]
-    attrs = {"aria-describedby": " ".join(ids)} if ids else {}
+    ids = [
+        f"{bound.id_for_label or bound.auto_id}-{what}"
+        for what, shown in (("help", help_text), ("error", bound.errors))
+        if shown
+    ]
+    attrs: dict[str, str | bool] = {"aria-describedby": " ".join(ids)} if ids else {}
     if bound.errors:
         attrs["aria-invalid"] = "true"
     is_choices = isinstance(widget, RadioSelect | CheckboxSelectMultiple)
@@ -193,7 +197,7 @@ def form_errors(form: BaseForm) -> dict[str, Any]:
 
 @register.inclusion_tag("components/badge.html")
 def status(of: Any, tone: str = "") -> dict[str, Any]:
-    """The badge of a status: of an enum member with `label` and `meaning`, or of a row with `status` and `TRANSITIONS`."""
+    """The badge of an enum member with `label` and `meaning`, or of a row with `status` and `TRANSITIONS`."""
     member = of
     if hasattr(of, "TRANSITIONS"):
         member = next((known for known in of.TRANSITIONS if known == of.status), of.status)
@@ -208,7 +212,12 @@ def status(of: Any, tone: str = "") -> dict[str, Any]:
 @register.inclusion_tag("components/progress.html")
 def progress(work: Any, url: str = "", label: str = "") -> dict[str, Any]:
     """How far a background job is, with the time left; polls `url` every 2 s until the job is finished."""
-    return {"work": work, "url": "" if part(work, "is_finished") else url, "label": label, "share": part(work, "share_done")}
+    return {
+        "work": work,
+        "url": "" if part(work, "is_finished") else url,
+        "label": label,
+        "share": part(work, "share_done"),
+    }
 
 
 @register.inclusion_tag("components/pagination.html", takes_context=True)
@@ -222,8 +231,10 @@ def pagination(context: dict[str, Any], page: Page[Any], noun: str = "rows", nam
 
 
 @register.inclusion_tag("components/table.html")
-def data_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "Nothing yet.") -> dict[str, Any]:
-    """A table from data: "#label" is a numeric column, a cell is a value or {text, href, sub}, the first heads its row."""
+def data_table(
+    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "Nothing yet."
+) -> dict[str, Any]:
+    """A table: "#label" is a numeric column, a cell is a value or {text, href, sub}, the first one heads its row."""
     numeric = [label.startswith("#") for label in columns]
 
     def cell(index: int, entry: Any) -> dict[str, Any]:
@@ -248,7 +259,11 @@ def number(
     """An estimate (value, ci95, n_items, method, status, reason) with its value large and the rest small beneath."""
     value = part(estimate, "value")
     n = part(estimate, "n_items")
-    under = [interval(limits_of(estimate), kind), part(estimate, "method") or "", f"{count(n)} {noun}" if n is not None else ""]
+    under = [
+        interval(limits_of(estimate), kind),
+        part(estimate, "method") or "",
+        f"{count(n)} {noun}" if n is not None else "",
+    ]
     return {
         "label": label,
         "href": href,
@@ -263,7 +278,7 @@ def number(
 
 @register.inclusion_tag("components/gate_row.html")
 def gate_row(gate: Any, kind: str = "") -> dict[str, Any]:
-    """One row of a gate table from name, value, ci95 (or low and high), limit, n_items, rule, verdict, and optionally kind, href, need."""
+    """One row of a gate table: name, value, ci95 or low and high, limit, n_items, rule, verdict [kind, href, need]."""
     shown_as = kind or part(gate, "kind") or "decimal"
     verdict, word = VERDICTS.get(str(part(gate, "verdict")).lower(), ("wait", "Not enough data"))
     value = part(gate, "value")
@@ -318,8 +333,10 @@ def dot_interval(
 
 
 @register.inclusion_tag("components/heat_map.html")
-def heat_map(names: Sequence[str], rows: Sequence[Sequence[Any]], caption: str, kind: str = "decimal") -> dict[str, Any]:
-    """A square table of coefficients: `rows[i][j]` is None or has value, n_items and optionally href, for names i and j."""
+def heat_map(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], caption: str, kind: str = "decimal"
+) -> dict[str, Any]:
+    """A square table of coefficients: `rows[i][j]` is None or has value, n_items and perhaps href, for names i, j."""
 
     def cell(entry: Any) -> dict[str, Any]:
         value = part(entry, "value")
