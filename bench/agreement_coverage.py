@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from clinicalft.stats.alpha import krippendorff_alpha
 from clinicalft.stats.chance import fleiss_kappa, gwet_ac
 from clinicalft.stats.ratings import MISSING, RatingTable
+from clinicalft.stats.results import Estimate
 
 RATERS, OUTPUTS_PER_PATIENT, POSITIVES, MISSING_SHARE, ERROR_SHARE, ICC = 3, 5, 0.1, 0.3, 0.02, 0.1
-STATISTICS = {
+STATISTICS: dict[str, Callable[..., Estimate]] = {
     "fleiss_kappa": fleiss_kappa,
     "gwet_ac1": gwet_ac,
     "krippendorff_alpha_nominal": partial(krippendorff_alpha, metric="nominal"),
