@@ -3,8 +3,8 @@
 // Parts inside the element: a JSON script tag {text, labels: [{value, name, key, color}], spans, readonly, mode, attributes, target};
 // [data-part=text], and optionally [data-part=list] (ol), [data-part=value] (hidden input), [data-part=undo], [data-part=redo].
 // mode "spans": a selection asks for its label. mode "evidence": a selection becomes evidence of the current target.
-// Tells: span-added, span-removed {span}, span-focused {span}, spans-changed {spans}. Obeys: span-target {value},
-// span-labels {labels}, span-remove {label} or {id}, span-show {label}.
+// Tells: span-ready, span-added, span-removed {span}, span-focused {span}, spans-changed {spans}. Obeys: span-target {value},
+// span-labels {labels}, span-set {spans}, span-remove {label} or {id}, span-show {label}.
 import { offsetMap } from "../lib/offsets.js";
 import { History, difference, inOrder, letter } from "../lib/spans.js";
 import { noteText } from "./note-text.js";
@@ -26,11 +26,11 @@ class SpanEditor {
     this.isEvidence = config.mode === "evidence";
     this.attributes = config.attributes ?? [];
     this.target = config.target ?? null;
-    this.setLabels(config.labels);
+    this.setLabels(config.labels ?? []);
     this.note = noteText(this.part("text"), config.text);
     this.offsets = offsetMap(this.note.text);
     this.nextId = 1;
-    this.history = new History(config.spans.map((span) => this.placed(span)).sort(inOrder));
+    this.history = new History((config.spans ?? []).map((span) => this.placed(span)).sort(inOrder));
     this.painter = painterFor(this.note);
     this.abort = new AbortController();
     this.buildAround();
@@ -39,6 +39,7 @@ class SpanEditor {
     this.listen();
     listenIn(this);
     this.showState();
+    this.tell("span-ready", {});
   }
 
   part(name) {
@@ -86,6 +87,7 @@ class SpanEditor {
     const on = (name, act) => this.root.addEventListener(name, (event) => act(event.detail), { signal });
     on("span-show", ({ label }) => this.showLabel(label));
     on("span-labels", ({ labels }) => this.relist(labels));
+    on("span-set", ({ spans }) => this.set(spans));
     on("span-target", ({ value }) => (this.target = value));
     on("span-remove", ({ id, label }) => this.removeAll((span) => span.id === id || (label !== undefined && span.label === label)));
     for (const act of ["undo", "redo"]) this.part(act)?.addEventListener("click", () => this.walk(act), { signal });
@@ -112,6 +114,14 @@ class SpanEditor {
     if (kept.length < this.history.spans.length) this.change(kept, `Removed ${this.history.spans.length - kept.length} spans.`);
   }
 
+  /** Makes `spans` the spans; those that are there already stay the same objects. Whoever sends them undoes for both. */
+  set(spans) {
+    this.isLed = true;
+    const same = (span) => this.history.spans.find((each) => each.start === span.start && each.end === span.end && each.label === span.label);
+    const placed = spans.map((span) => same(span) ?? this.placed(span)).sort(inOrder);
+    if (placed.length !== this.history.spans.length || placed.some((span, i) => span !== this.history.spans[i])) this.change(placed, "");
+  }
+
   replace(span, changes) {
     const changed = Object.freeze({ ...span, ...changes });
     this.change(this.history.spans.map((each) => (each === span ? changed : each)), `Changed: ${this.labelOf(changed).name}, ${(changed.attributes ?? []).join(", ")}`);
@@ -135,6 +145,7 @@ class SpanEditor {
   }
 
   walk(act) {
+    if (this.isLed) return;
     const before = this.history.spans;
     this.history[act]();
     if (before !== this.history.spans) this.follow(before, act === "undo" ? "Undone." : "Done again.");
@@ -178,6 +189,7 @@ class SpanEditor {
   showState() {
     const input = this.part("value");
     if (input) input.value = JSON.stringify(this.value());
+    if (this.isLed) return;
     for (const [act, can] of [["undo", this.history.canUndo], ["redo", this.history.canRedo]]) if (this.part(act)) this.part(act).disabled = !can;
   }
 
