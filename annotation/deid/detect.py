@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from presidio_analyzer import RecognizerResult
 
 from annotation.deid.clock import time_limit
-from annotation.deid.dictionaries import ordinary_words
+from annotation.deid.dictionaries import first_names, ordinary_words, surnames
 from annotation.deid.engine import build_analyzer
 from annotation.deid.faults import DeidError
 from annotation.deid.known import KnownIdentifiers, known_spans, name_parts, name_spans
@@ -49,7 +49,7 @@ class Deidentifier:
         )
         for text, shadow, spans in zip(texts, shadows, found, strict=True):
             with time_limit(SECONDS_PER_NOTE):
-                spans += name_spans(text, shadow, parts, "propagated/name")
+                spans += name_spans(text, shadow, parts, "propagated/name", 0.6)
         return [merge(trimmed(text, spans)) for text, spans in zip(texts, found, strict=True)]
 
     def by_rules(self, shadow: Shadow) -> list[Span]:
@@ -93,14 +93,14 @@ def as_span(result: RecognizerResult, shadow: Shadow, offset: int) -> Span:
 
 
 def parts_to_propagate(text: str, spans: list[Span]) -> Iterator[str]:
-    """Words of the names found that are safe to search for elsewhere: three letters or more and no ordinary words."""
+    """Words of the names found that are safe to search for elsewhere: no initials, ordinary words or abbreviations."""
     for span in spans:
         if span.label == "NAME":
-            yield from (
-                part
-                for part in name_parts(text[span.start : span.end])
-                if len(part) >= 3 and part.lower() not in ordinary_words()
-            )
+            for part in name_parts(text[span.start : span.end]):
+                low = part.lower()
+                is_abbreviation = part.isupper() and low not in first_names() and low not in surnames()
+                if len(part) >= 3 and low not in ordinary_words() and not is_abbreviation:
+                    yield part
 
 
 def trimmed(text: str, spans: list[Span]) -> Iterator[Span]:

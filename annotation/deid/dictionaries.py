@@ -19,6 +19,10 @@ STATES = {
     "PR": "Puerto Rico",
 }  # fmt: skip
 
+PROVINCES = ("Alberta", "British Columbia", "Manitoba", "New Brunswick", "Newfoundland", "Nova Scotia", "Ontario", "Quebec",
+             "Saskatchewan", "England", "Scotland", "Wales", "Northern Ireland", "New South Wales", "Victoria", "Queensland",
+             "Tasmania", "Western Australia", "South Australia", "Africa", "Asia", "Europe", "America", "USA", "UK")
+
 
 @cache
 def ordinary_words() -> frozenset[str]:
@@ -36,7 +40,7 @@ def cities() -> frozenset[str]:
 def wide_places() -> frozenset[str]:
     """States and countries in lower case: too large to be identifiers."""
     return frozenset(
-        line.lower() for line in (*_lines("countries.txt"), *STATES.values(), "America", "United States of America")
+        line.lower() for line in (*_lines("countries.txt"), *STATES.values(), *PROVINCES)
     )
 
 

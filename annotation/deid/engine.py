@@ -1,27 +1,26 @@
-"""Presidio without a trained model and without a network: a blank tokenizer and our own recognisers."""
+"""Presidio without a trained model and without a network: plain tokens and our own recognisers."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-import spacy
+import regex
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
-from spacy.tokens import Doc
 
 from annotation.deid.recognisers import all_recognisers
 
 THRESHOLD = 0.5
+TOKEN = regex.compile(r"\w++|[^\w\s]++")
 
 
-class BlankEngine(NlpEngine):
-    """Tokens of a blank English spaCy pipeline.
+class TokenEngine(NlpEngine):
+    """Tokens and lower-cased tokens as lemmas; a trained spaCy pipeline takes the place of this class later.
 
-    A blank pipeline leaves lemmas empty, and Presidio matches context words on lemmas: every lemma is therefore the
-    lower-cased token. A trained pipeline takes the place of this class later.
+    A blank spaCy pipeline would do, but leaves lemmas empty, on which Presidio matches context words, keeps every word of
+    every note in its string store, and needs quadratic time for long runs of punctuation. Of a token Presidio wants to
+    know only its length.
     """
-
-    def __init__(self) -> None:
-        self.nlp = spacy.blank("en")
 
     def load(self) -> None:
         """Nothing to load and nothing to download."""
@@ -30,9 +29,15 @@ class BlankEngine(NlpEngine):
         return True
 
     def process_text(self, text: str, language: str) -> NlpArtifacts:
-        document: Doc = self.nlp.tokenizer(text)
+        matches = list(TOKEN.finditer(text))
+        tokens: Any = [match.group() for match in matches]
         return NlpArtifacts(
-            [], document, [token.idx for token in document], [token.lower_ for token in document], self, language
+            entities=[],
+            tokens=tokens,
+            tokens_indices=[match.start() for match in matches],
+            lemmas=[token.lower() for token in tokens],
+            nlp_engine=self,
+            language=language,
         )
 
     def process_batch(
@@ -42,10 +47,10 @@ class BlankEngine(NlpEngine):
             yield text, self.process_text(text, language)
 
     def is_stopword(self, word: str, language: str) -> bool:
-        return bool(self.nlp.vocab[word].is_stop)
+        return False
 
     def is_punct(self, word: str, language: str) -> bool:
-        return bool(self.nlp.vocab[word].is_punct)
+        return not any(character.isalnum() for character in word)
 
     def get_supported_entities(self) -> list[str]:
         return []
@@ -58,7 +63,7 @@ def build_analyzer() -> AnalyzerEngine:
     """An analyser of English text with every recogniser of ours and none of the stock ones."""
     return AnalyzerEngine(
         registry=RecognizerRegistry(recognizers=all_recognisers(), supported_languages=["en"]),
-        nlp_engine=BlankEngine(),
+        nlp_engine=TokenEngine(),
         supported_languages=["en"],
         default_score_threshold=THRESHOLD,
         context_aware_enhancer=LemmaContextAwareEnhancer(

@@ -73,7 +73,7 @@ def known_spans(note: str, shadow: Shadow, known: KnownIdentifiers) -> list[Span
         except TimeoutError:
             raise too_slow() from None
     names = [part for field in NAME_FIELDS for value in known.values(field) for part in name_parts(value)]
-    return found + name_spans(note, shadow, names, "known/name")
+    return found + name_spans(note, shadow, names, "known/name", 1.0)
 
 
 def name_parts(name: str) -> list[str]:
@@ -84,7 +84,7 @@ def name_parts(name: str) -> list[str]:
 PARTICLES = frozenset(["de", "la", "del", "der", "den", "van", "von", "bin", "al", "el", "da", "di", "jr", "sr", "ii", "iii", "iv"])
 
 
-def name_spans(note: str, shadow: Shadow, parts: list[str], source: str) -> list[Span]:
+def name_spans(note: str, shadow: Shadow, parts: list[str], source: str, score: float) -> list[Span]:
     """Every place where a part of a name stands as a word, whatever its case and accents.
 
     A part that is also an ordinary word ("Will", "May") or has two letters counts only where it is capitalised.
@@ -99,7 +99,7 @@ def name_spans(note: str, shadow: Shadow, parts: list[str], source: str) -> list
         start, end = plain.to_note(*match.span())
         doubtful = match.group() in ordinary_words() or len(match.group()) <= 2
         if not doubtful or note[start].isupper():
-            found.append(Span(start, end, "NAME", 1.0, source))
+            found.append(Span(start, end, "NAME", score, source))
     return found
 
 

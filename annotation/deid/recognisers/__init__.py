@@ -2,9 +2,11 @@
 
 from presidio_analyzer import EntityRecognizer
 
+from annotation.deid.recognisers.ages import AGES
+from annotation.deid.recognisers.census import CensusNames
 from annotation.deid.recognisers.contact import CONTACT
-from annotation.deid.recognisers.dates import AGES, DATES
-from annotation.deid.recognisers.names import CUED_NAMES, CensusNames
+from annotation.deid.recognisers.cued_names import CUED_NAMES
+from annotation.deid.recognisers.dates import DATES
 from annotation.deid.recognisers.numbers import NUMBERS, SHAPES
 from annotation.deid.recognisers.places import ADDRESSES, CUED_PLACES, FACILITIES, Gazetteer
 

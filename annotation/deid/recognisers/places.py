@@ -6,103 +6,165 @@ from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from annotation.deid.clock import seconds_left
 from annotation.deid.dictionaries import STATES, cities, first_names, ordinary_words, surnames, wide_places
-from annotation.deid.recognisers.rules import Rule, RuleRecogniser, finding, rule
+from annotation.deid.recognisers.eponyms import is_eponym
+from annotation.deid.recognisers.rules import Rule, RuleRecogniser, any_of, finding, rule
 
-WORD = r"\p{Lu}[\p{L}\p{M}'&.-]{0,30}+"
-PHRASE = rf"{WORD}(?:\s(?:of\sthe|of|the|and|for|&|de|la|del|at)\s{WORD}|\s{WORD}){{0,5}}"
+WORD = r"(?:(?:St|Mt|Ft)\.[ ])?\p{Lu}[\p{L}\p{M}'’&-]{0,30}+"
+PHRASE = rf"{WORD}(?:[ ](?:of[ ]the|of|the|and|for|&|de|la|del|at)[ ]{WORD}|[ ]{WORD}){{0,5}}"
 SHORT_PHRASE = rf"{WORD}(?:[ ]{WORD}){{0,2}}"
-STATE = rf"(?:{'|'.join([*STATES, *STATES.values()])})"
-STREET = (
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Circle|Cir|Way|Place|Pl|Terrace|Ter|Trail|Trl|Parkway|Pkwy"
-    r"|Highway|Hwy|Square|Sq|Loop|Alley|Row|Walk|Plaza|Pike|Close|Crescent|Turnpike|Crossing)"
+STATE = any_of(" ".join(name.replace(" ", "_") for name in [*STATES, *STATES.values()]))
+STREET = any_of(
+    """Street St Avenue Ave Road Rd Boulevard Blvd Lane Ln Drive Dr Court Ct Circle Cir Way Place Pl Terrace Ter Trail Trl
+    Parkway Pkwy Highway Hwy Square Sq Loop Alley Row Walk Plaza Pike Close Crescent Turnpike Crossing"""
 )
-SURE_STREET = r"(?:Street|Avenue|Ave|Road|Rd|Boulevard|Blvd|Parkway|Pkwy|Highway|Hwy)"
+SURE_STREET = any_of("Street Avenue Ave Road Rd Boulevard Blvd Parkway Pkwy Highway Hwy")
 UNIT = r"(?:,?\s(?:Apt|Apartment|Suite|Ste|Unit|Room|Rm|Floor|Fl|Bldg|Building|Lot|\#)\.?\s?#?\s?[\w-]{1,8})?"
-FACILITY = (
-    r"(?:Hospitals?|Clinics?|Medical\s(?:Center|Centre|Ctr|Group|Associates|Branch|College|School|Campus)|Med(?:ical)?\sCtr|MedCenter|Health(?:care)?(?:\s(?:Center|Centre|System|Services|Network|Partners|Clinic|Department))?"
-    r"|Infirmary|Hospice|Nursing\s(?:Home|Facility|Center)|Rehab(?:ilitation)?(?:\s(?:Center|Hospital|Institute))?|Pharmacy|Laborator(?:y|ies)|Labs?"
-    r"|Universit(?:y|ies)|College|(?:(?:High|Middle|Elementary|Primary|Grammar)\s)?School|Elementary|Academy|Church|Synagogue|Mosque|Cathedral|Institute|Foundation|Assisted\sLiving|Manor|Senior\sLiving"
-    r"|(?:Cancer|Surgery|Surgical|Heart|Care|Dialysis|Imaging|Trauma|Wellness|Community|Recovery|Treatment|Birth)\s(?:Center|Centre)|Urgent\sCare|Physicians|Pediatrics|Cardiology|Oncology|Orthopedics|Family\s(?:Practice|Medicine)|Prison|Jail|Shelter|Library|Airport|Inc|LLC|Corp(?:oration)?|Company|Industries)"
+COMPASS = r"[NSEW]{1,2}\b\.?"
+ZIP = r"\d{5}(?:-\d{4})?"
+FACILITY = any_of(
+    """Hospital Hospitals Clinic Clinics Medical_Center Medical_Centre Medical_Ctr Medical_Group Medical_Associates
+    Medical_Branch Medical_College Medical_School Medical_Campus Med\\.?_Ctr Med\\.?_Center MedCenter HealthCenter Health_Center
+    Health_Centre Health_System Health_Services Health_Network Health_Partners Health_Clinic Infirmary Hospice
+    Nursing_Home Nursing_Facility Rehabilitation_Center Rehab_Center Pharmacy Laboratory Laboratories
+    Labs University College High_School Middle_School Elementary_School School Elementary Academy Church Synagogue Mosque
+    Cathedral Institute Foundation Assisted_Living Senior_Living Manor Cancer_Center Surgery_Center Surgical_Center
+    Heart_Center Care_Center Dialysis_Center Imaging_Center Trauma_Center Wellness_Center Community_Center Treatment_Center
+    Urgent_Care Family_Practice Family_Medicine Prison Jail Shelter
+    Airport Inc LLC Corp Corporation Company Industries"""
 )
+VAGUE_FACILITY = any_of("Health Healthcare Rehab Rehabilitation Physicians Pediatrics Cardiology Oncology Orthopedics")
 GENERIC = frozenset(
-    ["the", "a", "an", "our", "this", "that", "his", "her", "their", "my", "your", "of", "at", "in", "and", "for", "on", "to", "from", "with", "by", "dr", "local", "area", "regional", "general", "main", "new", "old", "any", "each", "another", "other", "outside", "nearby", "emergency", "outpatient", "inpatient", "ambulatory", "primary", "care", "family", "women's", "men's", "children's", "pediatric", "adult", "geriatric", "mental", "behavioral", "public", "home", "occupational", "community", "rural", "urban", "free", "pain", "wound", "eye", "ear", "sleep", "memory", "headache", "diabetes", "foot", "hand", "hip", "spine", "stroke", "heart", "cancer", "cardiology", "neurology", "oncology", "dermatology", "orthopedic", "orthopedics", "urology", "nephrology", "rheumatology", "endocrinology", "gastroenterology", "psychiatry", "gynecology", "ob", "ob/gyn", "gyn", "surgery", "surgical", "medical", "medicine", "internal", "physical", "therapy", "rehab", "rehabilitation", "nursing", "walk-in", "urgent", "teaching", "tertiary", "academic", "university", "veterans", "private", "state", "county", "city", "national", "high", "middle", "elementary", "school", "day", "pharmacy", "lab", "labs", "hospital", "clinic", "health", "department", "center", "assisted", "living", "skilled", "prior", "previous", "current", "referring", "transferring", "acute", "long-term", "global", "world", "interval", "social", "past", "follow-up", "followup", "anticoagulation", "coumadin", "warfarin", "travel", "immunization", "vaccine", "dental", "fertility", "std", "sti", "hiv", "tb"]
-)  # fmt: skip
-SYSTEMS = (
-    r"(?:Mayo(?:\sClinic)?|Johns?\sHopkins|Kaiser(?:\sPermanente)?|Cedars[-\s]Sinai|(?:Mount|Mt\.?)\sSinai|Mass(?:achusetts)?\sGeneral|MGH|BIDMC|Beth\sIsrael(?:\sDeaconess)?"
-    r"|Brigham(?:\s(?:and|&)\sWomen'?s)?|(?:Memorial\s)?Sloan[-\s]Kettering|MD\sAnderson|UCLA|UCSF|UCSD|UPMC|NYU(?:\sLangone)?|New\s?York[-\s]Presbyterian|Columbia[-\s]Presbyterian"
-    r"|Baylor(?:\sScott\s(?:&|and)\sWhite)?|Scripps|Geisinger|Intermountain|Sutter|Banner|Ascension|Dignity|Providence|Stanford|Northwestern|Cleveland\sClinic|Dana[-\s]Farber"
-    r"|Vanderbilt|Emory|Duke|Yale[-\s]New\sHaven|Barnes[-\s]Jewish|Montefiore|Bellevue|Parkland|Cook\sCounty|Walter\sReed|Penn\sMedicine|OHSU|UAB|UNC|UTMB|UTSW|Methodist|Presbyterian|Mercy|St\.?\sJude)"
-    rf"(?:\s{FACILITY}(?:\s{FACILITY})?)?"
+    ["the", "a", "an", "our", "this", "that", "his", "her", "their", "my", "your", "of", "at", "in", "and", "for", "on", "to", "from", "with", "by", "dr", "local", "area", "main", "new", "old", "any", "each", "another", "other", "outside", "nearby", "emergency", "outpatient", "inpatient", "ambulatory", "primary", "care", "family", "men's", "pediatric", "adult", "geriatric", "mental", "behavioral", "public", "home", "occupational", "rural", "urban", "free", "pain", "wound", "eye", "ear", "sleep", "memory", "headache", "diabetes", "foot", "hand", "hip", "spine", "stroke", "heart", "cancer", "cardiology", "neurology", "oncology", "dermatology", "orthopedic", "orthopedics", "urology", "nephrology", "rheumatology", "endocrinology", "gastroenterology", "psychiatry", "gynecology", "ob", "ob/gyn", "gyn", "surgery", "surgical", "medical", "medicine", "internal", "physical", "therapy", "rehab", "rehabilitation", "nursing", "walk-in", "urgent", "teaching", "tertiary", "academic", "private", "state", "national", "high", "middle", "elementary", "school", "day", "pharmacy", "lab", "labs", "hospital", "clinic", "health", "department", "center", "assisted", "living", "skilled", "prior", "previous", "current", "referring", "transferring", "acute", "long-term", "global", "world", "interval", "social", "past", "follow-up", "followup", "anticoagulation", "coumadin", "warfarin", "travel", "immunization", "vaccine", "dental", "fertility", "std", "sti", "hiv", "tb", "bone", "oral", "women's", "reproductive", "sexual", "electronic", "population"]
 )
+SYSTEM = any_of(
+    """Mayo Mayo_Clinic Johns?_Hopkins Kaiser Kaiser_Permanente Cedars?[-\\s]Sinai Mount_Sinai Mt\\.?_Sinai Mass_General
+    Massachusetts_General MGH BIDMC Beth_Israel Beth_Israel_Deaconess Brigham Brigham_(?:and|&)_Women's Sloan[-\\s]Kettering
+    Memorial_Sloan[-\\s]Kettering MD_Anderson UCLA UCSF UCSD UPMC NYU NYU_Langone (?:New\\s?York|NY)[-\\s]Presbyterian
+    Columbia[-\\s]Presbyterian Baylor Baylor_Scott_(?:&|and)_White Scripps Geisinger Intermountain Sutter Stanford
+    Northwestern Cleveland_Clinic Dana[-\\s]Farber Vanderbilt Emory Duke Yale[-\\s]New_Haven Barnes[-\\s]Jewish Montefiore
+    Bellevue Parkland Cook_County Walter_Reed Penn_Medicine OHSU UTMB UTSW St\\.?_Jude"""
+)
+LOWER_FACILITY = any_of("clinic hospital office campus branch emergency_department emergency_room ER ED")
+IN_PLACE = rf"(?:[ ](?:of|at|in)[ ](?:the[ ])?{SHORT_PHRASE})?"
+IN_STATE = rf"(?:,[ ]{STATE}\b(?:,?[ ]{{1,2}}{ZIP})?)?"
 
 ADDRESSES = RuleRecogniser(
     "addresses",
     (
         rule(
             "street", "LOCATION",
-            rf"(?<![\w./-])\d{{1,6}}(?:-\d{{1,4}})?[A-Z]?[ ]{{1,2}}(?:[NSEW]{{1,2}}\.?[ ])?(?:{WORD}[ ]|\d{{1,3}}(?:st|nd|rd|th)[ ]){{1,4}}{STREET}\b\.?(?:[ ][NSEW]{{1,2}}\b\.?)?{UNIT}"
-            rf"(?:,?\s{{1,3}}{SHORT_PHRASE},?\s{STATE}\b\.?(?:,?\s{{1,2}}\d{{5}}(?:-\d{{4}})?)?)?",
+            rf"(?<![\w./-])\d{{1,6}}(?:-\d{{1,4}})?[A-Z]?[ ]{{1,2}}(?:{COMPASS}[ ])?(?:{WORD}[ ]|\d{{1,3}}(?:st|nd|rd|th)[ ]){{1,4}}"
+            rf"{STREET}\b\.?(?:[ ]{COMPASS})?{UNIT}(?:,?\s{{1,3}}{SHORT_PHRASE},?\s{STATE}\b\.?(?:,?\s{{1,2}}{ZIP})?)?",
             0.95, case=True,
         ),
-        rule("street-any-case", "LOCATION", rf"(?<![\w./-])\d{{2,6}}[ ](?:[nsew]\.?[ ])?[a-z]{{3,15}}(?:[ ][a-z]{{3,15}})?[ ](?:street|avenue|ave|road|rd|boulevard|blvd|lane|court|parkway)\b{UNIT}", 0.7),
-        rule("street-name", "LOCATION", rf"\b(?:{WORD}[ ]){{1,2}}{SURE_STREET}\b|\b\d{{1,3}}(?:st|nd|rd|th)[ ]{SURE_STREET}\b", 0.75, case=True),
+        rule(
+            "street-any-case", "LOCATION",
+            r"(?<![\w./-])\d{2,6}[ ](?:[nsew]\.?[ ])?[a-z]{3,15}(?:[ ][a-z]{3,15})?[ ]"
+            rf"{any_of('street avenue ave road rd boulevard blvd lane court parkway')}\b{UNIT}", 0.7,
+        ),
+        rule("street-name", "LOCATION", rf"\b(?:{WORD}[ ]|\d{{1,3}}(?:st|nd|rd|th)[ ]){{1,2}}{SURE_STREET}\b", 0.75, case=True),
         rule("po-box", "LOCATION", r"\bp\.?\s?o\.?\s?box\s#?\s?\d{1,8}\b", 0.95),
         rule("unit", "LOCATION", r"\b(?:apt|apartment)\.?\s?#?\s?(?:\d{1,5}[A-Z]?|[A-Z]\d{0,4})\b", 0.8),
-        rule("zip-cue", "LOCATION", r"\b(?:zip(?:[\s-]?code)?|postal\scode|postcode)[\s:=]{0,3}(?:is\s|of\s)?(?P<v>[A-Z\d]{3,5}[\s-]?[A-Z\d]{0,4}(?<=\d.{0,6}))\b", 0.95),
-        rule("zip-plus-four", "LOCATION", r"(?<![\w-])(?<!mrn[:\s]\s?)(?<!#)\d{5}-\d{4}(?![\w-])", 0.7),
-        rule("state-zip", "LOCATION", rf"\b{STATE},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?\b", 0.95, case=True),
+        rule(
+            "zip-cue", "LOCATION",
+            r"\b(?:zip(?:[\s-]?code)?|postal\scode|postcode)[\s:=]{0,3}(?:is\s|of\s)?(?P<v>(?=[A-Z ]{0,3}\d)[A-Z\d]{3,5}(?:[\s-]\d[A-Z\d]{1,3})?)\b",
+            0.95,
+        ),
+        rule("zip-plus-four", "LOCATION", r"(?<![\w#-])\d{5}-\d{4}(?![\w-])", 0.7),
+        rule("state-zip", "LOCATION", rf"\b{STATE},?\s{{1,2}}{ZIP}\b", 0.95, case=True),
         rule("uk-postcode", "LOCATION", r"\b[A-Z]{1,2}\d[A-Z\d]?[ ]\d[ABD-HJLNP-UW-Z]{2}\b", 0.7, case=True),
         rule("coordinates", "LOCATION", r"(?<![\d.])-?\d{1,2}\.\d{4,8}\s?°?\s?[NS]?,\s?-?\d{1,3}\.\d{4,8}\s?°?\s?[EW]?", 0.9),
-        rule("county", "LOCATION", rf"\b{SHORT_PHRASE}[ ](?:County|Parish|Borough|Township|Precinct|Village|Heights|Neighborhood)\b", 0.8, case=True),
-        rule("system", "LOCATION", rf"\b{SYSTEMS}\b(?:\s(?:in|of|at)\s{SHORT_PHRASE})?", 0.8, case=True),
+        rule(
+            "county", "LOCATION",
+            rf"\b{SHORT_PHRASE}[ ]{any_of('County Parish Borough Township Precinct Village Heights Neighborhood')}\b", 0.8, case=True,
+        ),
+        rule("system", "LOCATION", rf"\b{SYSTEM}(?:[ ]{FACILITY}|[ ]{LOWER_FACILITY}){{0,2}}\b{IN_PLACE}{IN_STATE}", 0.8, case=True),
+        rule("saint", "LOCATION", rf"\b(?:St\.?|Saint)[ ]\p{{Lu}}\p{{L}}+'s(?:[ ]{LOWER_FACILITY})?\b", 0.75, case=True),
     ),
 )  # fmt: skip
-
-MOVES = (
-    r"(?:live[sd]?|living|reside[sd]?|residing|born|raised|grew\sup|moved?|moving|relocated?|relocating|travel(?:l?ed|s|l?ing)?"
-    r"|trips?|vacation(?:ed|ing)?|visit(?:ed|ing|s)?|flew|drove|returned|transferred|native|resident|home|evaluated|seen|treated"
-    r"|admitted|hospitalized|stationed|based|located|address|went|flight|relatives|family)"
-)
-BEFORE = regex.compile(
-    r"\b(?:in|to|from|near|at|of|outside|around|visiting|via)\s(?:the\s|downtown\s|suburban\s)?$", regex.IGNORECASE
-)
-AFTER_STATE = regex.compile(rf",?\s{STATE}\b")
 
 
 class Facilities(RuleRecogniser):
     """Names that end in "Hospital", "Clinic", "School" ... where at least one word before it is not a common noun."""
 
     def accepts(self, item: Rule, match: regex.Match[str]) -> bool:
-        words = regex.split(r"[\s/-]", match.group("name").lower())
+        """Whether something before the last word tells this facility from others."""
+        words = regex.split(r"[\s/]", match.group("name").lower().replace("’", "'"))
+        if item.name == "vague-facility":
+            return words[0] not in ordinary_words() and words[0] not in GENERIC
         return any(word.strip(".,&") not in GENERIC for word in words if word)
+
+
+UNITS = frozenset(
+    ["icu", "er", "ed", "or", "pacu", "ccu", "nicu", "micu", "sicu", "picu", "cvicu", "snf", "ltc", "ltac", "osh", "pcp", "ot", "pt", "opd", "gp", "ent", "obgyn", "iop", "php", "hd", "copd", "dvt", "gerd", "mri", "ct", "cbt", "ekg", "ecg", "emg", "eeg", "tens", "aa", "na", "ama", "bid", "tid", "qid", "prn", "npo", "aed", "va"]
+)
+NOT_PLACES = frozenset(["coast", "midwest", "northeast", "south", "north", "east", "west"])
 
 
 class CuedPlaces(RuleRecogniser):
     """Capitalised words that a cue makes a place, unless they name a state or country or are ordinary words."""
 
     def accepts(self, item: Rule, match: regex.Match[str]) -> bool:
-        words = match.group("v").lower().rstrip(".").split()
-        return " ".join(words) not in wide_places() and words[0] not in ordinary_words()
+        """Whether what follows the cue is smaller than a state and not just the first word of something else."""
+        words = match.group("place").lower().split()
+        if match.group("place").isupper() and item.name != "city-state":
+            return words[0] not in UNITS and len(words[0]) > 2
+        return " ".join(words) not in wide_places() and words[0] not in ordinary_words() and words[-1] not in NOT_PLACES
 
 
 FACILITIES = Facilities(
     "facilities",
-    (rule("facility", "LOCATION", rf"\b(?P<name>{PHRASE}?)[ ]{FACILITY}\b(?:[ ]{FACILITY}\b)?(?:[ ](?:of|at|in)[ ](?:the[ ])?{SHORT_PHRASE})?", 0.85, case=True),),
+    (
+        rule(
+            "facility", "LOCATION",
+            rf"\b(?P<name>{PHRASE}?)[ ]{FACILITY}\b(?:[ ]{FACILITY}\b)?{IN_PLACE}{IN_STATE}", 0.85, case=True,
+        ),
+        rule("vague-facility", "LOCATION", rf"(?<!\p{{Lu}}\p{{L}}{{1,30}}[ ])\b(?P<name>{WORD}(?:[ ]{WORD})?)[ ]{VAGUE_FACILITY}\b", 0.6, case=True),
+    ),
 )  # fmt: skip
+
+MOVES = any_of(
+    """live lives lived living reside resides resided residing born raised grew_up move moved moving relocate relocated
+    relocating travel traveled travelled travels traveling travelling trip trips vacation vacationed visit visits visited
+    visiting flew drove returned transferred native resident home evaluated seen treated admitted hospitalized stationed
+    based located address went flight relatives family"""
+)
+WORKS = any_of(
+    """work works worked working employed employment job employee teaches teacher studies student enrolled volunteer
+    volunteers retired"""
+)
+KINDS = any_of("General Memorial Methodist Presbyterian Baptist Regional Mercy Deaconess Lutheran Adventist")
+HEADER = any_of("hometown birthplace place_of_birth city facility location employer hospital ward site clinic")
 
 CUED_PLACES = CuedPlaces(
     "cued-places",
     (
-        rule("city-state", "LOCATION", rf"\b(?P<v>{SHORT_PHRASE}),[ ]{STATE}\b(?:,?[ ]{{1,2}}\d{{5}}(?:-\d{{4}})?)?", 0.8, case=True),
-        rule("moves", "LOCATION", rf"\b{MOVES}\s(?:back\s)?(?:in|to|from|near|at|of|outside|around)\s(?:the\s)?(?P<v>{SHORT_PHRASE})", 0.65, case=True),
-        rule("employer", "LOCATION", rf"\b(?:works?|worked|working|employed|employment|job|employee|teaches|studies|student|enrolled|volunteers?|retired)\s(?:at|by|for|with|from)\s(?:the\s)?(?P<v>{PHRASE})", 0.65, case=True),
-        rule("header", "LOCATION", rf"\b(?:[Hh]ometown|[Bb]irthplace|[Pp]lace\sof\sbirth|[Cc]ity|[Ff]acility|[Ll]ocation|[Ee]mployer|[Hh]ospital|[Ww]ard|[Ss]ite|[Cc]linic)\s?:[ ]{{0,3}}(?P<v>{PHRASE})", 0.75, case=True),
+        rule("city-state", "LOCATION", rf"\b(?P<place>{SHORT_PHRASE}),[ ]{STATE}(?![\w-])(?:,?[ ]{{1,2}}{ZIP})?", 0.8, case=True),
+        rule(
+            "moves", "LOCATION",
+            rf"\b{MOVES}\s(?:back\s)?(?:in|to|from|near|at|of|outside|around)\s(?:the\s)?(?P<v>(?P<place>{SHORT_PHRASE}))",
+            0.65, case=True,
+        ),
+        rule("employer", "LOCATION", rf"\b{WORKS}\s(?:at|by|for|with|from)\s(?:the\s)?(?P<v>(?P<place>{PHRASE}))", 0.65, case=True),
+        rule(
+            "general", "LOCATION",
+            rf"\b(?:at|from|to|by)\s(?:the\s)?(?P<v>(?P<place>{WORD})(?:[ ]{WORD})?[ ]{KINDS})\b", 0.7, case=True,
+        ),
+        rule("acronym", "LOCATION", r"\bat\s(?P<v>(?P<place>[A-Z]{3,6}))(?=\s(?:on|since|last)\b)", 0.55, case=True),
+        rule("header", "LOCATION", rf"\b(?i:{HEADER})\s?:[ ]{{0,3}}(?P<v>(?P<place>{PHRASE}))", 0.75, case=True),
     ),
 )  # fmt: skip
 
+BEFORE = regex.compile(
+    r"\b(?:in|to|from|near|at|of|outside|around|visiting|via)\s(?:the\s|downtown\s|suburban\s)?$", regex.IGNORECASE
+)
+AFTER_STATE = regex.compile(rf",\s{STATE}\b")
+AFTER_CITY = regex.compile(rf"(?:[ ](?:clinic|hospital|office|campus|branch)\b|,\s{STATE}\b(?:\s{ZIP}\b)?)?")
+CITIES_THAT_ARE_STATES = frozenset({"new york"})
+
 
 class Gazetteer(LocalRecognizer):
-    """Cities of the gazetteer: capitalised, and after "in", "to", "from" ... or before a state when the name is also a word or a person's."""
+    """Cities of the gazetteer. One that is also a word or a person's name must follow "in", "to" ... or precede a state."""
 
     def __init__(self) -> None:
         self.known = cities()
@@ -116,33 +178,35 @@ class Gazetteer(LocalRecognizer):
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """Every city, the longest name first where one begins inside another."""
+        """Every city with a state or a clinic behind it, the longest name first where one begins inside another."""
         found = []
-        tokens = [(match.start(), match.end()) for match in self.token.finditer(text, timeout=seconds_left())]
+        tokens = [match.span() for match in self.token.finditer(text, timeout=seconds_left())]
         position = 0
         while position < len(tokens):
-            length = self.length_at(text, tokens, position)
+            length, end = self.city_at(text, tokens, position)
             if length:
-                start, end = tokens[position][0], tokens[position + length - 1][1]
-                end -= len(text[start:end]) - len(text[start:end].rstrip(".'-&"))
-                found.append(finding(self, "city", "LOCATION", start, end, 0.7))
+                found.append(finding(self, "city", "LOCATION", tokens[position][0], end, 0.7))
             position += max(length, 1)
         return found
 
-    def length_at(self, text: str, tokens: list[tuple[int, int]], position: int) -> int:
-        """Number of tokens from `position` that make a city here; 0 when none do."""
+    def city_at(self, text: str, tokens: list[tuple[int, int]], position: int) -> tuple[int, int]:
+        """How many tokens from `position` make a city here and where it ends; (0, 0) when none do."""
         start = tokens[position][0]
         for length in range(min(self.words_at_most, len(tokens) - position), 0, -1):
             end = tokens[position + length - 1][1]
-            city = text[start:end].rstrip(".'-&").lower()
-            if "\n" not in city and city in self.known and self.stands_as_place(text, start, end, city):
-                return length
-        return 0
+            city = text[start:end].removesuffix("'s")
+            if city.lower() in self.known and self.stands_as_place(text, start, start + len(city)):
+                after = AFTER_CITY.match(text, end)
+                return length, after.end() if after else end
+        return 0, 0
 
-    def stands_as_place(self, text: str, start: int, end: int, city: str) -> bool:
-        doubtful = city in ordinary_words() or city in first_names() or city in surnames() or city in wide_places()
-        if not doubtful:
-            return True
-        if city in wide_places():
+    def stands_as_place(self, text: str, start: int, end: int) -> bool:
+        """Whether the city at `start`-`end` means the city here, and not a word, a person, a state or a disease."""
+        city = text[start:end].lower()
+        if is_eponym(text, end) or (end - start <= 3 and text[start:end].isupper()):
+            return False
+        if city in wide_places() and city not in CITIES_THAT_ARE_STATES:
             return AFTER_STATE.match(text, end) is not None
-        return BEFORE.search(text[max(0, start - 24) : start]) is not None or AFTER_STATE.match(text, end) is not None
+        if city in ordinary_words() or city in first_names() or city in surnames():
+            return BEFORE.search(text, max(0, start - 24), start) is not None or AFTER_STATE.match(text, end) is not None
+        return True

@@ -11,7 +11,7 @@ from annotation.deid.clock import seconds_left, too_slow
 
 @dataclass(frozen=True)
 class Rule:
-    """One shape of one identifier. What the group `v` matches is the identifier; without such a group the whole match is."""
+    """One shape of one identifier. What the group `v` matches is the identifier; else the whole match is."""
 
     name: str
     label: str
@@ -24,8 +24,14 @@ def rule(name: str, label: str, pattern: str, score: float = 0.9, case: bool = F
     return Rule(name, label, regex.compile(pattern, regex.MULTILINE | (0 if case else regex.IGNORECASE)), score)
 
 
+def any_of(words: str) -> str:
+    """A pattern for any of these blank-separated words, the longest first; "_" in a word stands for one blank."""
+    longest_first = sorted(words.split(), key=len, reverse=True)
+    return f"(?:{'|'.join(longest_first).replace('_', '[ ]')})"
+
+
 class RuleRecogniser(LocalRecognizer):
-    """Runs its rules in order. Unlike Presidio's own, it fails closed: a rule out of time stops the note, it is not skipped."""
+    """Runs its rules in order. Unlike Presidio's own it fails closed: a rule out of time stops the note, it is not skipped."""
 
     def __init__(self, name: str, rules: tuple[Rule, ...], context: list[str] | None = None) -> None:
         self.rules = rules
@@ -45,7 +51,7 @@ class RuleRecogniser(LocalRecognizer):
         found = []
         for item in self.rules:
             try:
-                for match in item.pattern.finditer(text, timeout=seconds_left(), concurrent=False):
+                for match in item.pattern.finditer(text, timeout=seconds_left()):
                     start, end = match.span("v") if "v" in item.pattern.groupindex else match.span()
                     if start < end and self.accepts(item, match):
                         found.append(finding(self, item.name, item.label, start, end, item.score))
@@ -59,7 +65,13 @@ def finding(
 ) -> RecognizerResult:
     """One finding as Presidio wants it; it says which recogniser and which rule made it."""
     return RecognizerResult(
-        label, start, end, score,
+        label,
+        start,
+        end,
+        score,
         AnalysisExplanation(recognizer=recogniser.name, original_score=score, pattern_name=rule_name),
-        {RecognizerResult.RECOGNIZER_NAME_KEY: f"{recogniser.name}/{rule_name}", RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: recogniser.id},
-    )  # fmt: skip
+        {
+            RecognizerResult.RECOGNIZER_NAME_KEY: f"{recogniser.name}/{rule_name}",
+            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: recogniser.id,
+        },
+    )

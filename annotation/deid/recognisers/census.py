@@ -1,0 +1,71 @@
+"""Names of people by the lists of the census: a first name, alone or with the surname that follows it."""
+
+import regex
+from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from annotation.deid.clock import seconds_left
+from annotation.deid.dictionaries import first_names, ordinary_words, surnames, wide_places
+from annotation.deid.recognisers.cued_names import NOT_NAMES
+from annotation.deid.recognisers.eponyms import is_eponym
+from annotation.deid.recognisers.rules import finding
+
+WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*+(?:['-]\p{L}[\p{L}\p{M}]*+)*+")
+PARTICLE = r"(?:(?:de|la|del|van|von|der|bin|al|el|da|di)[ ]){0,2}+"
+SURNAME_AFTER = regex.compile(
+    rf"[ \t]{{1,2}}(?:\p{{Lu}}\.?[ \t]{{1,2}}|\"\p{{L}}+\"[ \t])?{PARTICLE}(?P<surname>{WORD.pattern})"
+)
+NEVER = 10**6
+COMMON_FIRST = 700
+COMMON_SURNAME = 20_000
+SURNAME_BEFORE_WORD = 3_000
+
+
+class CensusNames(LocalRecognizer):
+    """Capitalised first names and what follows them; in lower case only where first name and surname are both common."""
+
+    def __init__(self) -> None:
+        self.first = first_names()
+        self.last = surnames()
+        self.ordinary = ordinary_words()
+        self.wide = wide_places()
+        super().__init__(supported_entities=["NAME"], name="census-names")
+
+    def load(self) -> None:
+        """Nothing to load: the lists are read when the recogniser is made."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Every first name with its surname, and first names alone that are no other word."""
+        found = []
+        for word in WORD.finditer(text, timeout=seconds_left()):
+            first = word.group().removesuffix("'s")
+            if first.lower() not in self.first:
+                continue
+            after = SURNAME_AFTER.match(text, word.end())
+            if after and self.is_pair(first, after["surname"].removesuffix("'s")) and not is_eponym(text, after.end()):
+                found.append(finding(self, "first-last", "NAME", word.start(), after.end(), 0.85))
+            elif self.stands_alone(first) and not is_eponym(text, word.end()):
+                found.append(finding(self, "first", "NAME", word.start(), word.end(), 0.65))
+        return found
+
+    def is_pair(self, first: str, last: str) -> bool:
+        """Whether two words are a first name and a surname, judged by their case and by what else they could be."""
+        first_is_word, last_is_word = first.lower() in self.ordinary, last.lower() in self.ordinary
+        rank = self.last.get(last.lower(), NEVER)
+        if first[0].isupper() and last[0].isupper():
+            if first_is_word or last.lower() in NOT_NAMES:
+                return rank < COMMON_SURNAME and not last_is_word
+            return not last_is_word or rank < SURNAME_BEFORE_WORD
+        in_lower_case = first.islower() and last.islower() and not first_is_word and not last_is_word
+        return in_lower_case and self.first[first.lower()] < COMMON_FIRST and rank < COMMON_SURNAME
+
+    def stands_alone(self, first: str) -> bool:
+        """Whether a first name without a surname is one here, and not a word or an abbreviation."""
+        rank = self.first[first.lower()]
+        if first.lower() in self.ordinary or first.lower() in self.wide or len(first) < 3:
+            return False
+        if first.isupper():
+            return len(first) >= 4 and rank < COMMON_FIRST
+        return first[0].isupper() or rank < COMMON_FIRST

@@ -1,0 +1,142 @@
+"""How well identifiers were found, measured against gold spans: always recall beside what was needlessly redacted."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+
+from annotation.deid.labels import LABELS
+from annotation.deid.spans import Span
+from clinicalft.stats.intervals import exact_rate
+from clinicalft.stats.results import Estimate
+
+WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One text with its gold spans and the spans that were found."""
+
+    text: str
+    gold: Sequence[Span]
+    found: Sequence[Span]
+
+
+def score(documents: Iterable[Scored]) -> dict[str, Any]:
+    """The figures of a set of documents, each proportion as an Estimate with its exact (Clopper-Pearson) interval.
+
+    A gold span counts as found when every letter and digit of it is redacted, whatever the label; `typed_recall` also wants
+    one found span of the same label over any of it. A found span counts as right when it touches a gold span. In `by_label`
+    recall is of the gold spans of that label, and a found span of the label is right when it touches gold of that label.
+    `leaked_characters` are letters and digits of gold spans left readable. `over_redaction` is the share of words outside
+    gold that were redacted, `false_alarms_per_1000_words` counts found spans that touch no gold. Spans of one text resemble
+    each other, which the intervals do not know: they are somewhat too narrow.
+    """
+    tallies = [_tally(document) for document in documents]
+    total = _Tally()
+    for tally in tallies:
+        total.add(tally)
+    holding = [tally for tally in tallies if tally.gold]
+    clean = [tally for tally in tallies if not tally.gold]
+    return {
+        "n_texts": len(tallies),
+        "n_words": total.words,
+        "n_gold": len(total.gold),
+        "n_found": len(total.found),
+        "recall": _rate("recall", sum(full for _, full, _ in total.gold), len(total.gold)),
+        "typed_recall": _rate("typed recall", sum(full and typed for _, full, typed in total.gold), len(total.gold)),
+        "precision": _rate("precision", sum(right for _, right, _ in total.found), len(total.found)),
+        "f1": _f1(
+            (sum(full for _, full, _ in total.gold), len(total.gold)),
+            (sum(right for _, right, _ in total.found), len(total.found)),
+        ),
+        "leaked_characters": _rate("leaked characters", total.leaked, total.characters),
+        "leak_free_texts": _rate("leak-free texts", sum(not tally.leaked for tally in holding), len(holding)),
+        "clean_texts_touched": _rate("texts without identifiers that were touched", sum(bool(t.found) for t in clean), len(clean)),
+        "over_redaction": _rate("over-redaction", total.words_lost, total.words_free),
+        "false_alarms_per_1000_words": None if not total.words else round(1000 * sum(not r for _, r, _ in total.found) / total.words, 2),
+        "by_label": {label: figures for label in LABELS if (figures := _label_figures(total, label))},
+    }
+
+
+class _Tally:
+    """Counts of one text, or of many added up."""
+
+    def __init__(self) -> None:
+        self.gold: list[tuple[str, bool, bool]] = []
+        self.found: list[tuple[str, bool, bool]] = []
+        self.characters = self.leaked = self.words = self.words_free = self.words_lost = 0
+
+    def add(self, other: "_Tally") -> None:
+        self.gold += other.gold
+        self.found += other.found
+        for name in ("characters", "leaked", "words", "words_free", "words_lost"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def _tally(document: Scored) -> _Tally:
+    tally = _Tally()
+    text = document.text
+    gold, found = _covered(document.gold, len(text)), _covered(document.found, len(text))
+    for span in document.gold:
+        matters = [place for place in range(span.start, span.end) if text[place].isalnum()]
+        full = all(found[place] for place in matters)
+        typed = any(other.label == span.label and _touch(other, span) for other in document.found)
+        tally.gold.append((span.label, full, typed))
+    for span in document.found:
+        touched = [other for other in document.gold if _touch(other, span)]
+        tally.found.append((span.label, bool(touched), any(other.label == span.label for other in touched)))
+    for place, character in enumerate(text):
+        if gold[place] and character.isalnum():
+            tally.characters += 1
+            tally.leaked += not found[place]
+    for word in WORD.finditer(text):
+        places = range(*word.span())
+        tally.words += 1
+        if not any(gold[place] for place in places):
+            tally.words_free += 1
+            tally.words_lost += any(found[place] for place in places)
+    return tally
+
+
+def _covered(spans: Iterable[Span], length: int) -> bytearray:
+    mask = bytearray(length)
+    for span in spans:
+        mask[span.start : span.end] = b"\1" * (min(span.end, length) - span.start)
+    return mask
+
+
+def _touch(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _label_figures(total: _Tally, label: str) -> dict[str, Any] | None:
+    gold = [entry for entry in total.gold if entry[0] == label]
+    found = [entry for entry in total.found if entry[0] == label]
+    if not gold and not found:
+        return None
+    hits, typed, right = sum(full for _, full, _ in gold), sum(t and f for _, f, t in gold), sum(r for _, _, r in found)
+    return {
+        "recall": _rate("recall", hits, len(gold)),
+        "typed_recall": _rate("typed recall", typed, len(gold)),
+        "precision": _rate("precision", right, len(found)),
+        "f1": _f1((hits, len(gold)), (right, len(found))),
+    }
+
+
+def _rate(name: str, k: int, n: int) -> Estimate:
+    return exact_rate(k, n).renamed(name)
+
+
+def _f1(recall: tuple[int, int], precision: tuple[int, int]) -> Estimate:
+    """The harmonic mean of recall and precision. Its limits are those of the exact limits of both, which is wide but honest."""
+    parts = [exact_rate(*recall, level=0.975), exact_rate(*precision, level=0.975)]
+    if not all(part.is_defined for part in parts):
+        return Estimate.undefined("F1", "there are no gold spans or nothing was found")
+    mean: Callable[[float, float], float] = lambda r, p: 2 * r * p / (r + p) if r + p else 0.0  # noqa: E731
+    low, middle, high = (
+        mean(*(float(getattr(part, name)) for part in parts)) for name in ("low", "value", "high")
+    )
+    method = "harmonic mean; limits from the 97.5% Clopper-Pearson limits of recall and precision (Bonferroni)"
+    return Estimate("F1", middle, None, low, high, n_items=recall[1], n_ratings=precision[1], method=method)
