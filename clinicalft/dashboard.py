@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Avg, Count, Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,9 +12,7 @@ from django.urls import reverse
 from annotation.models import (
     Agreement,
     Annotation,
-    Assignment,
     Incident,
-    ItemStatus,
     Note,
     NoteStatus,
     Round,
@@ -23,6 +20,7 @@ from annotation.models import (
     Skip,
     Verdict,
 )
+from annotation.progress import waiting_slots
 from clinicalft.access import permissions_of, role_names
 from clinicalft.guards import project_page, site_page
 from clinicalft.models import Project, User, WorkStatus
@@ -85,29 +83,18 @@ Facts = Iterable[tuple[Any, ...]]
 
 
 def _items_to_annotate(user: User, projects: list[int]) -> Facts:
-    mine = Assignment.objects.filter(item=OuterRef("item"), annotator=user)
-    skipped = Skip.objects.filter(item=OuterRef("item"), annotator=user)
-    free = Q(status="WAITING") | Q(status="CLAIMED", leased_until__lt=Now())
-    open_slots = (
-        Assignment.objects.filter(
-            free | Q(status="CLAIMED", annotator=user), round__project__in=projects, round__status=RoundStatus.OPEN,
-            round__seats__user=user, round__is_gold=False, item__status=ItemStatus.OPEN,
-        )
-        .filter(Q(annotator=user) | ~Exists(mine))
-        .exclude(Exists(skipped))
-    )  # fmt: skip
     pace = dict(
         Annotation.objects.filter(annotator=user, status="SUBMITTED", seconds__gt=0)
         .values_list("round__kind")
         .annotate(seconds=Avg("seconds"))
     )
-    for row in open_slots.values("round__project", "round__number", "round__title", "round__kind").annotate(
-        n=Count("item", distinct=True)
-    ):
+    slots = waiting_slots(user).filter(round__project__in=projects)
+    rows = slots.values("round__project", "round__number", "round__title", "round__kind")
+    for row in rows.annotate(n=Count("item", distinct=True)):
         minutes = max(1, round(row["n"] * pace.get(row["round__kind"], SECONDS_AN_ITEM) / 60))
+        title = f"Round {row['round__number']}: {row['round__title']}"
         yield (
-            row["round__project"], 0, f"Continue round {row['round__number']}: {row['round__title']}", row["n"],
-            "annotation:work-item", {"number": row["round__number"]}, minutes,
+            row["round__project"], 0, title, row["n"], "annotation:work-round", {"number": row["round__number"]}, minutes,
         )  # fmt: skip
 
 

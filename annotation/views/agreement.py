@@ -1,0 +1,241 @@
+"""Pages of step 5: how far readers agree, where they do not, and the final answers."""
+
+import csv
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from annotation.actions import agreement as actions
+from annotation.forms.agreement import AdjudicateForm, ItemFilterForm
+from annotation.kinds import KINDS, BadPayload
+from annotation.measurement import ratings_of
+from annotation.models import Agreement, Annotation, AnnotationStatus, Item, ItemStatus, Round
+from annotation.rules.agreement import check_adjudicate, check_measure
+from annotation.visibility import check_blind_ended
+from clinicalft.access import Refused, has_permission, why_not
+from clinicalft.guards import load, project_page
+from clinicalft.models import Project, User, WorkStatus
+from clinicalft.roles import Permission
+
+SHOWN = (
+    ("percent_agreement", "Raw agreement", "percent1"), ("cohen_kappa", "Cohen's kappa", "decimal"),
+    ("fleiss_kappa", "Fleiss' kappa", "decimal"), ("cohen_kappa_quadratic", "Quadratic-weighted kappa", "decimal"),
+    ("gwet_ac1", "Gwet's AC1", "decimal"), ("krippendorff_alpha_nominal", "Krippendorff's alpha", "decimal"),
+    ("krippendorff_alpha_ordinal", "Krippendorff's alpha, ordinal", "decimal"),
+    ("krippendorff_alpha_masi", "Krippendorff's alpha, MASI", "decimal"),
+    ("krippendorff_alpha_jaccard", "Krippendorff's alpha, Jaccard", "decimal"),
+    ("micro_label_f1", "F1 of codes", "decimal"),
+)  # fmt: skip
+NAMES = {name: label for name, label, _ in SHOWN}
+CLUSTERED = "_cluster_robust"
+
+
+@project_page(Permission.AGREEMENT_VIEW)
+def agreement_detail(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    round = _round(project, number)
+    measured = list(round.agreements.select_related("created_by"))
+    chosen = request.GET.get("measurement", "")
+    latest = next((row for row in measured if row.status == WorkStatus.DONE and chosen in ("", str(row.number))), None)
+    context = {
+        "project": project, "round": round, "measured": measured, "agreement": latest,
+        "running": next((row for row in measured if not row.is_finished), None),
+        "failed": measured[0] if measured and measured[0].status == WorkStatus.FAILED else None,
+        "may_measure": has_permission(request.user, Permission.AGREEMENT_MEASURE, project),
+        "why_not": why_not(check_measure, request.user, round),
+        "n_unsettled": _unsettled(round).count(),
+        "crumbs": [
+            ("Rounds", reverse("annotation:round-list", args=[project.slug])), (str(round), "../"), ("Agreement", ""),
+        ],
+        **(_numbers(latest) if latest else {}),
+    }  # fmt: skip
+    return render(request, "annotation/agreement_detail.html", context)
+
+
+def _round(project: Project, number: int) -> Round:
+    return load(Round.objects.select_related("schema", "guideline", "project"), project=project, number=number)
+
+
+def _unsettled(round: Round) -> QuerySet[Item]:
+    """Items on which readers differ and which nobody has settled; free text always has to be settled."""
+    items = round.items.filter(status=ItemStatus.COMPLETE, n_required__gt=1)
+    return items if KINDS[round.kind].headline is None else items.filter(disagreement__gt=0)
+
+
+def _numbers(agreement: Agreement) -> dict[str, Any]:
+    """What the page shows of a measurement: headline, the other statistics, categories, pairs."""
+    plain = agreement.statistic.removesuffix(CLUSTERED)
+    estimates = agreement.estimates
+    others = [
+        {"label": label, "kind": kind, "estimate": estimates.get(name + CLUSTERED) or estimates[name]}
+        for name, label, kind in SHOWN
+        if name in estimates and name != plain
+    ]
+    people = sorted({pair[side] for pair in agreement.tables["pairs"] for side in ("first", "second")})
+    names = dict(User.objects.filter(pk__in=people).values_list("pk", "name"))
+    return {
+        "headline": estimates[agreement.statistic],
+        "headline_name": NAMES.get(plain, plain),
+        "is_clustered": agreement.statistic.endswith(CLUSTERED),
+        "others": others,
+        "categories": agreement.tables["categories"],
+        "names": [names[pk] for pk in people],
+        "is_simulated": User.objects.filter(pk__in=people, is_simulated=True).exists(),
+        "is_imported": User.objects.filter(pk__in=people, is_imported=True).exists(),
+        "heat": _heat(people, agreement),
+    }
+
+
+def _heat(people: Sequence[int], agreement: Agreement) -> list[list[dict[str, Any] | None]]:
+    cells: dict[tuple[int, int], dict[str, Any]] = {}
+    for pair in agreement.tables["pairs"]:
+        entry = {
+            "value": pair["kappa"]["value"], "n_items": pair["n_common"],
+            "href": f"items/?first={pair['first']}&second={pair['second']}",
+        }  # fmt: skip
+        cells[pair["first"], pair["second"]] = cells[pair["second"], pair["first"]] = entry
+    return [[cells.get((row, column)) for column in people] for row in people]
+
+
+@project_page(Permission.AGREEMENT_MEASURE, "POST")
+def agreement_measure(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    actions.measure_agreement(_round(project, number), by=request.user)
+    return redirect("annotation:agreement-detail", slug=project.slug, number=number)
+
+
+@project_page(Permission.AGREEMENT_VIEW)
+def agreement_progress(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    round = _round(project, number)
+    latest = load(round.agreements, pk=getattr(round.agreements.first(), "pk", None))
+    context = {"project": project, "round": round, "running": latest}
+    response = render(request, "annotation/_agreement_progress.html", context)
+    if latest.is_finished:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@project_page(Permission.AGREEMENT_VIEW)
+def agreement_items(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """The items behind a number, most disagreed on first: as many rows as the number says."""
+    round = _round(project, number)
+    check_blind_ended(request.user, round)
+    form = ItemFilterForm(request.GET)
+    chosen = form.cleaned_data if form.is_valid() else {}
+    items = _filtered(round, chosen).order_by("-disagreement", "number")
+    submitted = Annotation.objects.filter(status=AnnotationStatus.SUBMITTED).select_related("annotator")
+    rows = items.prefetch_related(Prefetch("annotations", submitted)).select_related("adjudication")
+    page = Paginator(rows, 25).get_page(request.GET.get("page"))
+    kind, schema = KINDS[round.kind], round.schema.content
+    context = {
+        "project": project, "round": round, "page": page, "chosen": chosen,
+        "rows": [
+            (item, [(one, kind.describe(one.payload, schema)) for one in item.annotations.all()]) for item in page
+        ],
+        "may_adjudicate": has_permission(request.user, Permission.ITEM_ADJUDICATE, project),
+        "crumbs": [(str(round), "../../"), ("Agreement", "../"), ("Items", "")],
+    }  # fmt: skip
+    return render(request, "annotation/agreement_items.html", context)
+
+
+def _filtered(round: Round, chosen: dict[str, Any]) -> QuerySet[Item]:
+    items = _unsettled(round) if chosen.get("unsettled") else round.items.exclude(status=ItemStatus.WITHDRAWN)
+    if chosen.get("differ"):
+        items = items.filter(disagreement__gt=0)
+    submitted = Annotation.objects.filter(item=OuterRef("pk"), status=AnnotationStatus.SUBMITTED)
+    for person in (chosen.get("first"), chosen.get("second")):
+        if person:
+            items = items.filter(Exists(submitted.filter(annotator_id=person)))
+    if label := chosen.get("label"):
+        given = (
+            {"label": label}
+            if KINDS[round.kind].data_type(round.schema.content) != "set"
+            else {"codes": [{"code": label}]}
+        )
+        items = items.filter(Exists(submitted.filter(payload__contains=given)))
+    return items
+
+
+@project_page(Permission.AGREEMENT_VIEW)
+def agreement_ratings(request: HttpRequest, project: Project, number: int, form: str) -> HttpResponse:
+    """Exactly the ratings that agreement is computed from, by numbers and not names; their digest is on the page."""
+    if form not in ("json", "csv"):
+        raise Http404
+    round = _round(project, number)
+    check_blind_ended(request.user, round)
+    rows = ratings_of(round).export()
+    name = f"round-{number}-ratings.{form}"
+    if form == "json":
+        response = HttpResponse(json.dumps(rows), content_type="application/json")
+    else:
+        response = HttpResponse(content_type="text/csv; charset=utf-8")
+        writer = csv.writer(response)
+        writer.writerow(["item", "annotator", "rating"])
+        for row in rows:
+            rating = row["rating"] if isinstance(row["rating"], str) else " ".join(row["rating"])
+            # A cell that a spreadsheet would take for a formula is made plain text.
+            writer.writerow([row["item"], row["annotator"], f"'{rating}" if rating[:1] in "=+-@\t\r" else rating])
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@project_page(Permission.ITEM_ADJUDICATE, "GET", "POST")
+def item_adjudicate(request: HttpRequest, project: Project, number: int, item_number: int) -> HttpResponse:
+    round = _round(project, number)
+    check_blind_ended(request.user, round)
+    items = Item.objects.select_related("note", "round__schema", "round__project", "adjudication__decided_by")
+    item = load(items.exclude(status=ItemStatus.WITHDRAWN), round=round, number=item_number)
+    form = AdjudicateForm(request.POST or None)
+    sentence = ""
+    if form.is_valid():
+        try:
+            actions.adjudicate_item(
+                item, by=request.user, raw=_chosen(item, form), cause=form.cleaned_data["cause"],
+                comment=form.cleaned_data["comment"],
+            )  # fmt: skip
+            return _next_item(project, round)
+        except BadPayload as fault:
+            sentence = fault.sentence
+        except Refused as refusal:
+            sentence = refusal.sentence
+    context = {**_adjudication(request, item), "form": form, "sentence": sentence}
+    return render(request, "annotation/item_adjudicate.html", context, status=422 if sentence or form.errors else 200)
+
+
+def _chosen(item: Item, form: AdjudicateForm) -> Any:
+    if take := form.cleaned_data["take"]:
+        return load(Annotation, item=item, pk=take, status=AnnotationStatus.SUBMITTED).payload
+    return form.cleaned_data["payload"]
+
+
+def _next_item(project: Project, round: Round) -> HttpResponse:
+    following = _unsettled(round).order_by("-disagreement", "number").first()
+    if following is None:
+        return redirect("annotation:agreement-detail", slug=project.slug, number=round.number)
+    return redirect("annotation:item-adjudicate", slug=project.slug, number=round.number, item_number=following.number)
+
+
+def _adjudication(request: HttpRequest, item: Item) -> dict[str, Any]:
+    """The item with its readers as Reader 1, 2 ... in an order drawn for this item; names appear after the decision."""
+    kind, schema = KINDS[item.round.kind], item.round.schema.content
+    given = list(item.annotations.filter(status=AnnotationStatus.SUBMITTED).select_related("annotator"))
+    random.Random(f"{item.round.seed}/{item.number}").shuffle(given)
+    settled = getattr(item, "adjudication", None)
+    payload = settled.payload if settled else (given[0].payload if given else kind.empty(schema))
+    lines = kind.describe(payload, schema)
+    spans = [{**span.model_dump(), "label": line.key} for line in lines for span in line.quotes]
+    return {
+        "project": item.round.project, "round": item.round, "item": item, "kind": kind, "schema": schema,
+        "readers": [(index, one, kind.describe(one.payload, schema)) for index, one in enumerate(given, start=1)],
+        "settled": settled, "settled_lines": lines if settled else [], "payload": payload,
+        "payload_json": json.dumps(payload), "editor_config": {"labels": [], "spans": spans, "mode": "evidence"},
+        "n_left": _unsettled(item.round).count(), "why_not": why_not(check_adjudicate, request.user, item),
+        "crumbs": [
+            (str(item.round), "../../../"), ("Items", "../../../agreement/items/?differ=on"), (f"Settle {item}", ""),
+        ],
+    }  # fmt: skip
