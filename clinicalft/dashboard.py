@@ -92,9 +92,10 @@ def _items_to_annotate(user: User, projects: list[int]) -> Facts:
     rows = slots.values("round__project", "round__number", "round__title", "round__kind")
     for row in rows.annotate(n=Count("item", distinct=True)):
         minutes = max(1, round(row["n"] * pace.get(row["round__kind"], SECONDS_AN_ITEM) / 60))
-        title = f"Round {row['round__number']}: {row['round__title']}"
+        number = row["round__number"]
+        title = f"Round {number}: {row['round__title']}"
         yield (
-            row["round__project"], 0, title, row["n"], "annotation:work-round", {"number": row["round__number"]}, minutes,
+            row["round__project"], 0, title, row["n"], "annotation:work-round", {"number": number}, minutes,
         )  # fmt: skip
 
 
@@ -215,10 +216,12 @@ def line_of(project: Project, held: frozenset[Permission]) -> list[dict[str, Any
     done = {"project": project, "status": WorkStatus.DONE}
     steps = [
         ("imported", notes["n"], "annotation:batch-list", P.NOTE_IMPORT, "A privacy officer imports notes."),
-        ("released", notes["n_released"], "annotation:note-list", P.ROUND_OPEN, "A privacy officer reviews and releases."),
+        ("released", notes["n_released"], "annotation:note-list", P.ROUND_OPEN,
+         "A privacy officer reviews and releases."),
         ("annotations", Annotation.objects.filter(project=project, status="SUBMITTED").count(), "annotation:round-list",
          P.ROUND_VIEW, "A lead opens a round."),
-        ("rounds agreed", passed, "annotation:round-list", P.ROUND_VIEW, "A lead closes a round and measures agreement."),
+        ("rounds agreed", passed, "annotation:round-list", P.ROUND_VIEW,
+         "A lead closes a round and measures agreement."),
         ("datasets", Dataset.objects.filter(**done).count(), "training:dataset-list", P.DATASET_VIEW,
          "A lead freezes a dataset from rounds that passed."),
         ("adapters", Adapter.objects.filter(project=project).count(), "training:run-list", P.RUN_VIEW,

@@ -77,8 +77,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "csp",
     "django_htmx",
-    "rest_framework",
-    "drf_spectacular",
     "clinicalft",
     "annotation",
     "training",
@@ -205,19 +203,6 @@ FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 MAX_UPLOAD_BYTES = environment.number("MAX_UPLOAD_MB", default=200, low=1, high=10_000) * 1024 * 1024
-
-# The JSON API, for machines
-
-REST_FRAMEWORK = {
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
-    "PAGE_SIZE": 100,
-}
-SPECTACULAR_SETTINGS = {"TITLE": "ClinicalFT", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
 
 # Background work: ids only, the truth is a row (clinicalft/jobs.py)
 

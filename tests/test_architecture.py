@@ -56,7 +56,7 @@ def test_pure_packages_import_where_there_is_no_django_and_no_celery() -> None:
     pure = [name_of(path) for path in modules() if name_of(path).startswith(PURE) and path.name != "__main__.py"]
     code = f"""
         import importlib, sys
-        for name in ("django", "celery", "redis", "psycopg", "rest_framework"):
+        for name in ("django", "celery", "redis", "psycopg"):
             sys.modules[name] = None
         for name in {pure!r}:
             importlib.import_module(name)

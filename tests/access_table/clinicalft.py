@@ -1,0 +1,57 @@
+"""Who may use the pages of the shared ground."""
+
+from typing import Any
+
+from clinicalft.actions import invite
+from clinicalft.models import Invitation, Membership
+from tests.personas import Cast
+from tests.test_access import EVERYONE, Row
+
+LEADS = frozenset({"lea", "rob"})
+ADMIN = frozenset({"ada"})
+LOGGED_IN = EVERYONE | {"zoe"}
+
+
+def setup(cast: Cast) -> dict[str, Any]:
+    invitation, token = invite(
+        email="new@example.org", name="New", roles=["clinician"], project=cast.project, by=cast.ada
+    )
+    return {"invitation": invitation, "token": token}
+
+
+def slug(cast: Cast, world: Any) -> dict[str, Any]:
+    return {"slug": cast.project.slug}
+
+
+def membership(cast: Cast, world: Any) -> dict[str, Any]:
+    return {"slug": cast.project.slug, "membership_id": Membership.objects.get(user=cast.ben).pk}
+
+
+def invitation(cast: Cast, world: Any) -> dict[str, Any]:
+    return {"slug": cast.project.slug, "invitation_id": Invitation.objects.get().pk}
+
+
+ROWS = {
+    "home": Row(get=LOGGED_IN, site=True),
+    "login": Row(get=frozenset(), post=frozenset(), public=True),
+    "logout": Row(post=LOGGED_IN, public=True),
+    "password_change": Row(get=LOGGED_IN, post=LOGGED_IN, site=True),
+    "password_change_done": Row(get=LOGGED_IN, site=True),
+    "preferences": Row(post=LOGGED_IN, site=True),
+    "invitation-accept": Row(
+        get=frozenset(), post=frozenset(), public=True, args=lambda cast, world: {"token": world["token"]}
+    ),
+    "health": Row(get=frozenset(), public=True),
+    "gallery": Row(get=LOGGED_IN, site=True),
+    "project-create": Row(get=ADMIN, post=ADMIN, site=True),
+    "user-list": Row(get=ADMIN, site=True),
+    "user-invite": Row(get=ADMIN, post=ADMIN, site=True),
+    "site-audit": Row(get=frozenset({"otto"}), site=True),
+    "project-detail": Row(get=EVERYONE, args=slug),
+    "project-settings": Row(get=LEADS | ADMIN, post=LEADS | ADMIN, args=slug),
+    "project-audit": Row(get=frozenset({"otto"}), args=slug),
+    "member-list": Row(get=EVERYONE, args=slug),
+    "member-invite": Row(get=ADMIN, post=ADMIN, args=slug),
+    "member-change": Row(get=ADMIN, post=ADMIN, args=membership),
+    "invitation-revoke": Row(post=ADMIN, args=invitation),
+}
