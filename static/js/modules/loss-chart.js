@@ -44,6 +44,8 @@ export function mount(root) {
   sizes.observe(root);
   const themes = new MutationObserver(draw);
   themes.observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
+  const paper = matchMedia("print");
+  paper.addEventListener("change", draw);
 
   let timer = 0;
   async function poll() {
@@ -60,6 +62,7 @@ export function mount(root) {
     clearTimeout(timer);
     sizes.disconnect();
     themes.disconnect();
+    paper.removeEventListener("change", draw);
     chart.dispose();
   };
 }
