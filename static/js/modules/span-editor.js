@@ -88,7 +88,10 @@ class SpanEditor {
     on("span-show", ({ label }) => this.showLabel(label));
     on("span-labels", ({ labels }) => this.relist(labels));
     on("span-set", ({ spans }) => this.set(spans));
-    on("span-target", ({ value }) => (this.target = value));
+    on("span-target", ({ value }) => {
+      this.target = value;
+      this.picker.close();
+    });
     on("span-remove", ({ id, label }) => this.removeAll((span) => span.id === id || (label !== undefined && span.label === label)));
     for (const act of ["undo", "redo"]) this.part(act)?.addEventListener("click", () => this.walk(act), { signal });
   }

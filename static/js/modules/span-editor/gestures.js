@@ -13,17 +13,19 @@ function selected({ note, offsets }) {
   return trimmed(note.text, offsets.snap(from, false), offsets.snap(to, true));
 }
 
-/** Offers labels for the selection; in evidence mode a `decided` selection goes to the current target at once. */
+/** Offers labels for the selection, in evidence mode the current target, which takes a `decided` selection at once. */
 function offer(editor, isDecided) {
   const { note, picker, painter } = editor;
   const place = selected(editor);
   if (!place) return picker.close();
-  if (editor.isEvidence && editor.byValue.has(editor.target)) return isDecided && editor.add(...place, editor.target);
+  const target = editor.isEvidence && editor.byValue.get(editor.target);
+  if (target && isDecided) return editor.add(...place, target.value);
   if (!editor.labels.length) return editor.say("Add a code first, then select the words that prove it.");
   painter.set("pending", "pending", ...place);
   const rect = [...note.range(place[1] - 1, place[1]).getClientRects()].at(-1) ?? note.paragraphAt(place[0]).getBoundingClientRect();
-  picker.open(editor.labels, rect, (label) => editor.add(...place, label.value), "Label for the selection");
-  editor.say(`Selected: ${note.text.slice(...place)}. A digit picks a label.`);
+  const title = target ? `Evidence for ${target.name}` : "Label for the selection";
+  picker.open(target ? [target] : editor.labels, rect, (label) => editor.add(...place, label.value), title);
+  editor.say(`Selected: ${note.text.slice(...place)}. ${target ? `Enter takes it as evidence for ${target.name}.` : "A digit picks a label."}`);
 }
 
 function onKeydown(editor, event) {

@@ -2,7 +2,7 @@
 
 const MARGIN = 8;
 
-function chip(option, index, isFirst, onPick) {
+function chip(option, digit, isFirst, onPick) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = `pick${isFirst ? " is-first" : ""}`;
@@ -11,7 +11,7 @@ function chip(option, index, isFirst, onPick) {
   badge.textContent = option.letter;
   button.append(badge, option.name);
   const hint = document.createElement("kbd");
-  Object.assign(hint, { className: "key", textContent: option.key ?? (index < 9 ? index + 1 : "") });
+  Object.assign(hint, { className: "key", textContent: option.key ?? digit });
   hint.setAttribute("aria-hidden", "true");
   if (hint.textContent) button.append(hint);
   // The selection in the note must survive the press.
@@ -41,7 +41,8 @@ export function pickerIn(root, onClose) {
   function show() {
     const words = filter.value.trim().toLowerCase();
     shown = options.filter((option) => option.name.toLowerCase().includes(words) || String(option.value).toLowerCase().startsWith(words));
-    const chips = shown.map((option, i) => chip(option, words ? 9 : i, i === 0 && words, choose));
+    const digit = (i) => (options.length === 1 ? "enter" : words || i > 8 ? "" : i + 1);
+    const chips = shown.map((option, i) => chip(option, digit(i), i === 0 && Boolean(words), choose));
     if (!chips.length) chips.push(`Nothing is called "${filter.value}".`);
     row.replaceChildren(...chips);
   }
@@ -86,7 +87,7 @@ export function pickerIn(root, onClose) {
     else if (event.key === "Enter" && !event.target.closest?.(".pick")) {
       if (shown.length && (inFilter || options.length === 1)) choose(shown[0]);
       else box.querySelector(".pick")?.focus();
-    } else if (/^[1-9]$/.test(event.key) && !filter.value && shown[event.key - 1]) choose(shown[event.key - 1]);
+    } else if (/^[1-9]$/.test(event.key) && options.length > 1 && !filter.value && shown[event.key - 1]) choose(shown[event.key - 1]);
     else if (!inFilter && /^\p{L}$/u.test(event.key)) {
       const byKey = options.find((option) => option.key === event.key.toLowerCase());
       if (byKey) choose(byKey);
