@@ -8,6 +8,7 @@ from annotation.models import (
     Assignment,
     AssignmentStatus,
     DeidentifiedNote,
+    Item,
     NoteStatus,
     Round,
     RoundStatus,
@@ -41,6 +42,11 @@ def own_assignments(user: User, round: Round) -> QuerySet[Assignment]:
 def own_annotations(user: User, round: Round) -> QuerySet[Annotation]:
     """The person's own drafts and answers in the round."""
     return Annotation.objects.filter(round=round, annotator=user)
+
+
+def is_readable(item: Item) -> bool:
+    """Whether the note of an item is still released: a withdrawn one is shown to nobody, whatever they did with it."""
+    return DeidentifiedNote.objects.filter(pk=item.note_id, note__status=NoteStatus.RELEASED).exists()
 
 
 def may_see_progress(user: User, round: Round) -> bool:

@@ -32,9 +32,9 @@ SITE_AREAS = (
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """`areas`, `projects` and `find_url` for templates/base.html; nothing for the logged-out. Two queries."""
+    """`areas`, `projects` and `find_url` for templates/base.html. Two queries; none for fragments or the logged-out."""
     user = getattr(request, "user", None)
-    if user is None or not user.is_authenticated:
+    if user is None or not user.is_authenticated or getattr(request, "htmx", False):
         return {}
     project = getattr(request, "project", None)
     return {

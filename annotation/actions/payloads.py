@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from annotation.kinds import KINDS
+from annotation.kinds import KINDS, Term
 from annotation.models import Code, Round
 
 
@@ -16,9 +16,10 @@ def draft_payload(raw: Any, *, round: Round, text: str) -> dict[str, Any]:
     return KINDS[round.kind].draft(raw, round.schema.content, text, _known(raw, round))
 
 
-def _known(raw: Any, round: Round) -> dict[str, str]:
+def _known(raw: Any, round: Round) -> dict[str, Term]:
     codes = KINDS[round.kind].codes(raw)
     if not codes:
         return {}
     found = Code.objects.filter(code_set=round.schema.content["code_set"], code__in=codes)
-    return dict(found.values_list("code", "description"))
+    rows = found.values_list("code", "description", "is_billable")
+    return {code: Term(description, not is_billable) for code, description, is_billable in rows}

@@ -6,7 +6,7 @@ Schemas and payloads cross this border as plain JSON objects, exactly as they ar
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -68,6 +68,13 @@ class SchemaField:
     required: bool = True
 
 
+class Term(NamedTuple):
+    """What a code set says about one of its codes; a header has more specific codes below it and is not billed."""
+
+    description: str
+    is_header: bool
+
+
 class Kind(ABC):
     """A kind of annotation. Methods depend on their arguments only; payloads are valid where not said otherwise."""
 
@@ -76,7 +83,9 @@ class Kind(ABC):
     description: ClassVar[str]
     # The family of the statistic that the agreement gate reads; None: every shared item is adjudicated instead.
     headline: ClassVar[str | None]
+    # The template of the fields beside the note, and the script modules that make a payload of them.
     editor: ClassVar[str]
+    modules: ClassVar[str]
     schema_fields: ClassVar[tuple[SchemaField, ...]]
 
     @abstractmethod
@@ -88,24 +97,24 @@ class Kind(ABC):
         """The payload of somebody who has not begun."""
 
     @abstractmethod
-    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, str]) -> Json:
+    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, Term]) -> Json:
         """`raw` as a payload that may be unfinished; labels, codes and offsets must be right. Raises BadPayload."""
 
     @abstractmethod
     def check_complete(self, payload: Json, schema: Json) -> None:
         """Raises BadPayload while something that the schema asks for is missing."""
 
-    def parse(self, raw: Any, schema: Json, text: str, known: Mapping[str, str] | None = None) -> Json:
+    def parse(self, raw: Any, schema: Json, text: str, known: Mapping[str, Term] | None = None) -> Json:
         """`raw` as a finished payload about the note `text`. Raises BadPayload(field, sentence).
 
-        `known` maps each code that `codes(raw)` names and that exists to its description.
+        `known` maps each code that `codes(raw)` names and that exists to what it is.
         """
         payload = self.draft(raw, schema, text, known or {})
         self.check_complete(payload, schema)
         return payload
 
     def codes(self, raw: Any) -> frozenset[str]:
-        """The codes whose descriptions `parse` needs; none for kinds without a code set."""
+        """The codes that `parse` has to know; none for kinds without a code set."""
         return frozenset()
 
     @abstractmethod

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from annotation.kinds.base import BadPayload, DataType, Json, Kind, Line, SchemaField, Strict, Unit, model_of
+from annotation.kinds.base import BadPayload, DataType, Json, Kind, Line, SchemaField, Strict, Term, Unit, model_of
 
 
 class Label(Strict):
@@ -33,8 +33,8 @@ class Payload(Strict):
     label: str | None = None
 
 
-# Keys that the workbench needs for itself are not given to labels.
-KEYS = "1234567890"
+# In the order in which labels get them; the letters that the workbench needs for itself are left out.
+KEYS = "1234567890qwertyiopadjklzxvbnm"
 
 
 class Classification(Kind):
@@ -43,10 +43,11 @@ class Classification(Kind):
     description = "One label for each note, chosen by a single key."
     headline = "kappa"
     editor = "annotation/kinds/classification.html"
+    modules = "choice-editor"
     schema_fields = (
         SchemaField("question", "Question", "What annotators decide about each note.", initial="Which label fits?"),
         SchemaField(
-            "labels", "Labels", "One per line: value, or value | name | description. The first ten get keys 1 to 0.",
+            "labels", "Labels", "One per line: value, or value | name | description. Each gets a key.",
             widget="lines",
         ),
         SchemaField(
@@ -57,7 +58,7 @@ class Classification(Kind):
     )  # fmt: skip
 
     def schema(self, raw: Json) -> Json:
-        """Labels may be lines "value | name | description" or objects; the first ten get a digit as their key."""
+        """Labels may be lines "value | name | description" or objects; each gets a key while there are any."""
         labels = raw.get("labels") or []
         lines = labels.splitlines() if isinstance(labels, str) else labels
         parsed = [_label(line) for line in lines if not isinstance(line, str) or line.strip()]
@@ -77,7 +78,7 @@ class Classification(Kind):
     def empty(self, schema: Json) -> Json:
         return {"label": None}
 
-    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, str]) -> Json:
+    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, Term]) -> Json:
         payload = model_of(Payload, raw, "answer")
         if payload.label is not None and payload.label not in self.categories(schema):
             raise BadPayload(

@@ -15,6 +15,7 @@ from annotation.kinds.base import (
     SchemaField,
     Span,
     Strict,
+    Term,
     Unit,
     check_spans,
     model_of,
@@ -37,6 +38,7 @@ class Coded(Strict):
     description: str = ""
     evidence: tuple[Span, ...] = ()
     no_evidence: str = Field(default="", max_length=300)
+    is_header: bool = False
 
 
 class Payload(Strict):
@@ -56,6 +58,7 @@ class Coding(Kind):
     description = "Codes from a code set, each with the words of the note that prove it."
     headline = "krippendorff_alpha_masi"
     editor = "annotation/kinds/coding.html"
+    modules = "span-editor coding-editor"
     schema_fields = (
         SchemaField("question", "Question", initial="Which conditions does this note document?"),
         SchemaField("code_set", "Code set", "Loaded by `manage.py load_codes`.", widget="code_set"),
@@ -78,7 +81,7 @@ class Coding(Kind):
             entry["code"] for entry in found or () if isinstance(entry, dict) and isinstance(entry.get("code"), str)
         )
 
-    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, str]) -> Json:
+    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, Term]) -> Json:
         payload = model_of(Payload, raw, "answer")
         seen: set[str] = set()
         codes = []
@@ -92,7 +95,7 @@ class Coding(Kind):
                 raise BadPayload(field, f"{coded.code} is there twice. Remove one of them.")
             check_spans(coded.evidence, text, field)
             seen.add(coded.code)
-            codes.append({**coded.model_dump(mode="json"), "description": known[coded.code]})
+            codes.append({**coded.model_dump(mode="json"), **known[coded.code]._asdict()})
         if len(codes) > schema["max_codes"]:
             raise BadPayload("codes", f"At most {schema['max_codes']} codes are asked for; there are {len(codes)}.")
         return {"codes": codes, "none_apply": payload.none_apply}
@@ -134,8 +137,7 @@ class Coding(Kind):
         if not found:
             return {"codes": [], "none_apply": True} if NOTHING.rstrip(".").casefold() in text.casefold() else None
         codes = [
-            {"code": code, "description": description, "evidence": [], "no_evidence": ""}
-            for code, description in found.items()
+            Coded(code=code, description=description).model_dump(mode="json") for code, description in found.items()
         ]
         return {"codes": codes, "none_apply": False}
 
@@ -145,7 +147,17 @@ class Coding(Kind):
         return [
             Line(
                 coded["code"], coded["code"], coded["description"], tuple(Span(**span) for span in coded["evidence"]),
-                f"No evidence in the text: {coded['no_evidence']}" if coded["no_evidence"] else "",
+                _remarks(coded),
             )
             for coded in payload["codes"]
         ]  # fmt: skip
+
+
+def _remarks(coded: Json) -> str:
+    reason = coded["no_evidence"].strip().rstrip(".")
+    return " ".join(
+        [
+            *(["A heading of the code set."] if coded.get("is_header") else []),
+            *([f"No evidence in the text: {reason}."] if reason else []),
+        ]
+    )

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from annotation.kinds.base import BadPayload, Json, Kind, Line, SchemaField, Strict, Unit, model_of
+from annotation.kinds.base import BadPayload, Json, Kind, Line, SchemaField, Strict, Term, Unit, model_of
 
 LONGEST = 20_000
 
@@ -30,6 +30,7 @@ class Summary(Kind):
     description = "A short text about each note, written by the annotator."
     headline = None
     editor = "annotation/kinds/summary.html"
+    modules = "text-editor"
     schema_fields = (
         SchemaField("instruction", "Instruction", widget="text", initial="Summarise this note for the next clinician."),
         SchemaField("min_words", "Words, at least", widget="number", initial=10),
@@ -45,7 +46,7 @@ class Summary(Kind):
     def empty(self, schema: Json) -> Json:
         return {"text": ""}
 
-    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, str]) -> Json:
+    def draft(self, raw: Any, schema: Json, text: str, known: Mapping[str, Term]) -> Json:
         return {"text": model_of(Payload, raw, "answer").text.replace("\r\n", "\n")}
 
     def check_complete(self, payload: Json, schema: Json) -> None:

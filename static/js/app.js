@@ -6,7 +6,9 @@ import { mountHotkeys } from "./modules/hotkeys.js";
 // Spelled out, so that the static files storage can give each file its hashed name.
 const modules = {
   autosave: () => import("./modules/autosave.js"),
+  "choice-editor": () => import("./modules/choice-editor.js"),
   "code-picker": () => import("./modules/code-picker.js"),
+  "coding-editor": () => import("./modules/coding-editor.js"),
   copy: () => import("./modules/copy.js"),
   elapsed: () => import("./modules/elapsed.js"),
   "file-drop": () => import("./modules/file-drop.js"),
@@ -15,7 +17,9 @@ const modules = {
   rating: () => import("./modules/rating.js"),
   "section-headings": () => import("./modules/section-headings.js"),
   "span-editor": () => import("./modules/span-editor.js"),
+  "text-editor": () => import("./modules/text-editor.js"),
   theme: () => import("./modules/theme.js"),
+  workbench: () => import("./modules/workbench.js"),
 };
 const mounted = new Map();
 

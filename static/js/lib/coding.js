@@ -4,7 +4,7 @@ export const COLORS = 9;
 
 /** What the page holds, from a payload: codes in order, and evidence as spans labelled by code. */
 export function stateOf(payload) {
-  const codes = payload.codes.map(({ evidence, ...code }) => ({ no_evidence: "", warning: "", ...code }));
+  const codes = payload.codes.map(({ evidence, ...code }) => ({ no_evidence: "", is_header: false, ...code }));
   const spans = payload.codes.flatMap(({ code, evidence }) => evidence.map(({ start, end, quote }) => ({ start, end, quote, label: code })));
   return { codes, spans, none: Boolean(payload.none_apply) };
 }
@@ -13,9 +13,9 @@ export function stateOf(payload) {
 export function payloadOf({ codes, spans, none }) {
   const evidence = (code) => spans.filter((span) => span.label === code).map(({ start, end, quote }) => ({ start, end, quote }));
   return {
-    codes: codes.map(({ code, description, no_evidence }) => {
+    codes: codes.map(({ code, description, no_evidence, is_header }) => {
       const found = evidence(code);
-      return { code, description, evidence: found, no_evidence: found.length ? "" : no_evidence.trim() };
+      return { code, description, is_header, evidence: found, no_evidence: found.length ? "" : no_evidence.trim() };
     }),
     none_apply: none && codes.length === 0,
   };
@@ -23,7 +23,7 @@ export function payloadOf({ codes, spans, none }) {
 
 export function withCode(state, { value, name, warning }) {
   if (state.codes.some(({ code }) => code === value)) return state;
-  return { ...state, none: false, codes: [...state.codes, { code: value, description: name, no_evidence: "", warning: warning ?? "" }] };
+  return { ...state, none: false, codes: [...state.codes, { code: value, description: name, no_evidence: "", is_header: Boolean(warning) }] };
 }
 
 export function withoutCode(state, code) {

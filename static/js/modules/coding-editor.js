@@ -3,6 +3,8 @@
 import { COLORS, labelsOf, payloadOf, stateOf, withCode, withPrimary, withoutCode, withoutSpan } from "../lib/coding.js";
 import { History } from "../lib/spans.js";
 
+const HEADER = "A heading: choose a more specific code if the note says so.";
+
 class CodingEditor {
   constructor(root) {
     this.root = root;
@@ -13,8 +15,8 @@ class CodingEditor {
     this.colors = new Map();
     this.abort = new AbortController();
     this.listen();
-    // The span editor mounts in the same moment; it hears this after it is there.
-    queueMicrotask(() => this.tellEditor());
+    // Whichever of the two editors mounts first: this one tells what it has now and when the other is ready.
+    this.tellEditor();
     this.show();
   }
 
@@ -30,14 +32,14 @@ class CodingEditor {
     on("code-picked", ({ detail }) => this.pick(detail));
     on("spans-changed", ({ detail }) => this.onSpans(detail.spans));
     on("span-focused", ({ detail }) => this.choose(detail.span.label));
-    on("keydown", (event) => this.onUndoKeys(event));
+    on("span-ready", () => this.tellEditor());
+    this.root.addEventListener("keydown", (event) => this.onUndoKeys(event), { signal, capture: true });
     this.list.addEventListener("click", (event) => this.onClick(event), { signal });
     this.list.addEventListener("input", (event) => this.onReason(event), { signal });
     this.list.addEventListener("pointerover", (event) => this.point(event), { signal });
     this.list.addEventListener("focusin", (event) => this.point(event), { signal });
     this.part("undo").addEventListener("click", () => this.walk("undo"), { signal });
     this.part("none").addEventListener("change", (event) => this.change({ ...this.state, none: event.target.checked }), { signal });
-    this.root.addEventListener("field-fault", ({ detail }) => this.showFault(detail.field), { signal });
     document.addEventListener("field-fault", ({ detail }) => this.showFault(detail.field), { signal });
   }
 
@@ -152,7 +154,7 @@ class CodingEditor {
     }
   }
 
-  rowOf({ code, description, no_evidence, warning }, i) {
+  rowOf({ code, description, no_evidence, is_header }, i) {
     const row = this.part("code-row").content.firstElementChild.cloneNode(true);
     const spans = this.state.spans.filter((span) => span.label === code);
     row.dataset.code = code;
@@ -166,7 +168,7 @@ class CodingEditor {
     this.part("primary", row).hidden = i > 0;
     this.part("up", row).hidden = i === 0;
     this.part("remove", row).setAttribute("aria-label", `Remove ${code}`);
-    say("warning", [warning, spans.length || no_evidence ? "" : "No evidence yet."].filter(Boolean).join(" "));
+    say("warning", [is_header ? HEADER : "", spans.length || no_evidence ? "" : "No evidence yet."].filter(Boolean).join(" "));
     this.part("evidence", row).replaceChildren(...spans.map((span) => this.evidenceRow(span)));
     this.part("reason", row).hidden = spans.length > 0 || !this.allowsNone;
     this.part("reason", row).querySelector("input").value = no_evidence;

@@ -24,10 +24,12 @@ def test_labels_are_typed_one_per_line_and_get_digits_as_keys() -> None:
     ]
 
 
-def test_eleventh_label_has_no_digit_left() -> None:
-    labels = schema(labels="\n".join(f"label {n}" for n in range(12)))["labels"]
+def test_labels_beyond_the_digits_get_letters_that_the_workbench_does_not_need() -> None:
+    keys = [label["key"] for label in schema(labels="\n".join(f"label {n}" for n in range(32)))["labels"]]
 
-    assert [label["key"] for label in labels] == [*"1234567890", "", ""]
+    assert keys[:12] == [*"1234567890qw"]
+    assert keys[30:] == ["", ""]
+    assert not set(keys) & set("sufcgh")
 
 
 def test_a_stored_schema_reads_back_as_itself() -> None:

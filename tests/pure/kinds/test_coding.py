@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.kinds import KINDS, BadPayload
+from annotation.kinds import KINDS, BadPayload, Term
 
 KIND = KINDS["coding"]
 TEXT = "Dyspnoea 👩🏽‍⚕️ and e\u0301levated pCO2; BP <90/60 & HR>120. ضيق النفس"
-KNOWN = {"J44.1": "COPD with exacerbation", "I10": "Essential hypertension"}
+KNOWN = {"J44.1": Term("COPD with exacerbation", False), "I10": Term("Essential hypertension", True)}
 SCHEMA = KIND.schema({"code_set": "ICD-10-CM test", "max_codes": 2})
 EVIDENCE = {"start": 0, "end": 8, "quote": "Dyspnoea"}
 
@@ -23,8 +23,11 @@ def test_a_code_with_evidence_is_finished_and_takes_its_description_from_the_cod
     payload = KIND.parse(coded(description="something else"), SCHEMA, TEXT, KNOWN)
 
     assert payload["codes"] == [
-        {"code": "J44.1", "description": "COPD with exacerbation", "evidence": [EVIDENCE], "no_evidence": ""}
-    ]
+        {
+            "code": "J44.1", "description": "COPD with exacerbation", "is_header": False, "evidence": [EVIDENCE],
+            "no_evidence": "",
+        }
+    ]  # fmt: skip
     assert KIND.unit(payload, SCHEMA) == frozenset({"J44.1"})
     assert KIND.answer(payload, SCHEMA) == "J44.1 COPD with exacerbation"
 
@@ -55,7 +58,7 @@ def test_a_wrong_code_or_offset_is_refused_even_in_a_draft(raw: Any, field: str)
 def test_too_many_codes_are_refused() -> None:
     three = {"codes": [{"code": code} for code in ("J44.1", "I10", "A00")]}
     with pytest.raises(BadPayload, match="At most 2"):
-        KIND.draft(three, SCHEMA, TEXT, {**KNOWN, "A00": "Cholera"})
+        KIND.draft(three, SCHEMA, TEXT, {**KNOWN, "A00": Term("Cholera", True)})
 
 
 def test_a_code_without_evidence_is_a_draft_but_needs_a_reason_to_be_finished() -> None:
@@ -67,7 +70,9 @@ def test_a_code_without_evidence_is_a_draft_but_needs_a_reason_to_be_finished() 
 
     with_reason = {"codes": [{"code": "I10", "no_evidence": "On the drug list only"}]}
     payload = KIND.parse(with_reason, SCHEMA, TEXT, KNOWN)
-    assert KIND.describe(payload, SCHEMA)[0].note == "No evidence in the text: On the drug list only"
+    assert KIND.describe(payload, SCHEMA)[0].note == (
+        "A heading of the code set. No evidence in the text: On the drug list only."
+    )
 
 
 def test_a_schema_may_insist_on_evidence() -> None:

@@ -251,7 +251,7 @@ def test_one_bad_imported_answer_stops_all_of_them(cast: Cast, answers: dict[str
     notes = released_notes(cast, 2, gold=[{"label": "sick"}, answers])
     round = open_round_with(cast, notes=notes, annotators=[imported("Gold")], overlap=1, is_gold=True)
 
-    with pytest.raises(BadPayload, match="Item . by Gold") as fault:
+    with pytest.raises(BadPayload, match=r"Item \d by Gold") as fault:
         import_gold(round, by=cast.lea)
 
     assert fault.value.field == code
