@@ -102,6 +102,42 @@ class NoteStatus(models.TextChoices):
         }[self.value]
 
 
+# Encrypted columns of a note: pages that do not need them leave them in the database.
+RAW = ("text", "source_id", "gold")
+
+
+class NoteQuerySet(models.QuerySet["Note"]):
+    def with_current(self) -> "NoteQuerySet":
+        """Each note with `version`, `risk`, `n_spans` and `reviewed_at` of its current de-identified text, None without
+        one. What is encrypted stays in the database.
+        """
+        return self.defer(*RAW).annotate(
+            current=models.FilteredRelation("deidentified", condition=models.Q(deidentified__is_current=True)),
+            version=models.F("current__version"),
+            risk=models.F("current__risk"),
+            n_spans=models.Func(
+                "current__spans", function="jsonb_array_length", output_field=models.IntegerField(null=True)
+            ),
+            reviewed_at=models.F("current__reviewed_at"),
+        )
+
+    def riskiest_first(self) -> "NoteQuerySet":
+        """In the order in which to look at them: unseen before seen, notes without a text first, then by risk."""
+        unseen = models.Case(models.When(current__reviewed_at=None, then=0), default=1)
+        return self.order_by(unseen, models.F("current__risk").desc(nulls_first=True), "number")
+
+    def reviewed(self) -> "NoteQuerySet":
+        """Notes whose current text a person has looked at."""
+        return self.filter(models.Q(current__reviewed_at__isnull=False))
+
+    def to_review(self) -> "NoteQuerySet":
+        """Notes that a privacy officer still has to look at before they can be released."""
+        return self.filter(
+            models.Q(status=NoteStatus.WITHDRAWN)
+            | models.Q(status__in=[NoteStatus.DEIDENTIFIED, NoteStatus.HELD], current__reviewed_at=None)
+        )
+
+
 class Note(models.Model):
     """A raw clinical note, encrypted and in quarantine. Only a privacy officer opens it."""
 
@@ -131,6 +167,8 @@ class Note(models.Model):
     site = models.CharField(max_length=60, blank=True)
     gold = models.JSONField(null=True, help_text="A payload that came with the note: gold labels of the source.")
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[models.Manager["Note"]] = NoteQuerySet.as_manager()
 
     class Meta:
         ordering = ["number"]

@@ -14,6 +14,7 @@ const modules = {
   "file-drop": () => import("./modules/file-drop.js"),
   "loss-chart": () => import("./modules/loss-chart.js"),
   "note-find": () => import("./modules/note-find.js"),
+  "privacy-review": () => import("./modules/privacy-review.js"),
   rating: () => import("./modules/rating.js"),
   "section-headings": () => import("./modules/section-headings.js"),
   "span-editor": () => import("./modules/span-editor.js"),

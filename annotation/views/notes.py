@@ -1,0 +1,191 @@
+"""Pages of step 2: a privacy officer looks at notes; leads and clinicians read what is released; incidents."""
+
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.postgres.search import SearchQuery
+from django.core.paginator import Paginator
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from annotation.actions import notes as actions
+from annotation.deid import LABELS
+from annotation.forms.notes import HoldForm, NoteFilterForm, ReportForm, ReviewForm
+from annotation.models import NOTE_SEARCH, RAW, DeidentifiedNote, Note, NoteStatus
+from annotation.review import lines_of, numbered_findings
+from annotation.rules.notes import check_hold, check_report, check_review
+from annotation.views.batches import note_tabs
+from clinicalft.access import Refused, has_permission, why_not
+from clinicalft.guards import load, project_page
+from clinicalft.models import Project
+from clinicalft.roles import Permission
+
+COLORS = 10
+STALE = "Your marks are shown here; save again to keep them instead."
+CHOICES: list[dict[str, Any]] = [
+    {"value": code, "name": label.name, "letter": code[:1], "color": i % COLORS}
+    for i, (code, label) in enumerate(LABELS.items())
+]
+COLOR_OF = {str(choice["value"]): choice["color"] for choice in CHOICES}
+
+
+@project_page(Permission.NOTE_RELEASE, "GET", "POST")
+def note_review(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    note = load(Note, project=project, number=number)
+    current = note.deidentified.filter(is_current=True).first()
+    spans, suspects = (current.spans, current.suspects) if current else ([], [])
+    sentence, status = "", 200
+    if request.method == "POST":
+        form = ReviewForm(request.POST)
+        if not form.is_valid():
+            sentence, status = " ".join(str(error) for errors in form.errors.values() for error in errors), 422
+        else:
+            try:
+                actions.correct_spans(note, **form.cleaned_data, by=request.user)
+                return _next(request, project, note)
+            except Refused as refusal:
+                if refusal.code != "stale":
+                    raise
+                # Their marks are shown over the newer version, so that nothing is lost: saving again keeps them.
+                spans, sentence, status = form.cleaned_data["spans"], f"{refusal.sentence} {STALE}", 409
+    context = _review(request, note, current, numbered_findings(spans, suspects))
+    return render(request, "annotation/note_review.html", {**context, "sentence": sentence}, status=status)
+
+
+def _review(
+    request: HttpRequest, note: Note, current: DeidentifiedNote | None, findings: list[dict[str, Any]]
+) -> dict[str, Any]:
+    notes = note.batch.notes.with_current()
+    return {
+        "project": note.project, "note": note, "current": current, "version": current.version if current else 0,
+        "why_not": why_not(check_review, request.user, note), "why_not_hold": why_not(check_hold, request.user, note),
+        "lines": _painted(note, findings) if current else [], "findings": [_shown(f) for f in findings],
+        # Without the script, what is on the page is what is saved.
+        "value": json.dumps([{name: f[name] for name in ("start", "end", "label")} for f in findings if f["on"]]),
+        "config": {"findings": findings, "labels": CHOICES}, "n_notes": notes.count(),
+        "n_reviewed": notes.reviewed().count(), "n_left": notes.to_review().count(),
+        "incidents": note.incidents.select_related("reported_by").filter(closed_at=None), "crumbs": _crumbs(note),
+        "hold": HoldForm(),
+    }  # fmt: skip
+
+
+def _painted(note: Note, findings: list[dict[str, Any]]) -> list[list[tuple[Any, int]]]:
+    """The pieces of each line of a note with the colours of their labels."""
+    return [[(piece, COLOR_OF.get(piece.label, 0)) for piece in line] for line in lines_of(note.text, findings)]
+
+
+def _shown(finding: dict[str, Any]) -> dict[str, Any]:
+    by_hand = finding.get("source") == actions.BY_HAND
+    return {
+        **finding, "color": COLOR_OF[finding["label"]], "name": LABELS[finding["label"]].name, "by_hand": by_hand,
+        "score": None if by_hand else finding.get("score"),
+    }  # fmt: skip
+
+
+def _crumbs(note: Note) -> list[tuple[str, str]]:
+    slug = note.project.slug
+    batch = reverse("annotation:batch-detail", kwargs={"slug": slug, "number": note.batch.number})
+    return [("Notes", reverse("annotation:batch-list", args=[slug])), (str(note.batch), batch), (str(note), "")]
+
+
+def _next(request: HttpRequest, project: Project, note: Note) -> HttpResponse:
+    """To the riskiest note of the batch that nobody has looked at, or back to the batch when there is none."""
+    left = note.batch.notes.with_current().to_review().exclude(pk=note.pk).riskiest_first().first()
+    if left is None:
+        messages.success(request, "Every note of this batch was looked at. You can release it now.")
+        return redirect("annotation:batch-detail", slug=project.slug, number=note.batch.number)
+    messages.success(request, f"{note} is saved.")
+    return redirect("annotation:note-review", slug=project.slug, number=left.number)
+
+
+@project_page(Permission.NOTE_READ_RAW, "POST")
+def note_original(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """The original, for the review page to show while a person asks for it. A POST, because it writes to the log."""
+    note = load(Note, project=project, number=number)
+    actions.read_original(note, by=request.user)
+    current = note.deidentified.filter(is_current=True).first()
+    findings = numbered_findings(current.spans, current.suspects) if current else []
+    return render(request, "annotation/_note_original.html", {"lines": _painted(note, findings)})
+
+
+@project_page(Permission.NOTE_RELEASE, "POST")
+def note_hold(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    note = load(Note, project=project, number=number)
+    form = HoldForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Say why the note is held back, in at most 200 characters.")
+        return redirect("annotation:note-review", slug=project.slug, number=number)
+    actions.hold_note(note, reason=form.cleaned_data["reason"], by=request.user)
+    return _next(request, project, note)
+
+
+@project_page(Permission.NOTE_READ)
+def note_list(request: HttpRequest, project: Project) -> HttpResponse:
+    released = DeidentifiedNote.objects.filter(project=project, is_current=True, note__status=NoteStatus.RELEASED)
+    form = NoteFilterForm(
+        request.GET,
+        batches=list(project.batches.order_by("number").values_list("number", flat=True)),
+        specialties=list(
+            project.notes.exclude(specialty="").order_by("specialty").values_list("specialty", flat=True).distinct()
+        ),
+    )
+    chosen = form.cleaned_data if form.is_valid() else {}
+    rows = released
+    if chosen.get("q"):
+        query = SearchQuery(chosen["q"], config="simple", search_type="websearch")
+        rows = rows.annotate(words=NOTE_SEARCH).filter(words=query)
+    if chosen.get("batch"):
+        rows = rows.filter(note__batch__number=chosen["batch"])
+    if chosen.get("specialty"):
+        rows = rows.filter(note__specialty=chosen["specialty"])
+    shown = rows.order_by("note__number").values(
+        "text", "note__number", "note__batch__number", "note__specialty", "note__sex", "note__age_band",
+        "note__n_characters", "released_at",
+    )  # fmt: skip
+    is_officer = has_permission(request.user, Permission.NOTE_IMPORT, project)
+    context = {
+        "project": project, "page": Paginator(shown, 25).get_page(request.GET.get("page")), "form": form,
+        "n_released": released.count(), "crumbs": [("Notes", "")], "find_query": chosen.get("q", ""),
+        "tabs": note_tabs(project, "note-list") if is_officer else [],
+    }  # fmt: skip
+    return render(request, "annotation/note_list.html", context)
+
+
+@project_page(Permission.NOTE_READ)
+def note_detail(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    rows = DeidentifiedNote.objects.select_related("note__batch").defer(*(f"note__{name}" for name in RAW))
+    rows = rows.filter(is_current=True, note__status=NoteStatus.RELEASED)
+    current = load(rows, note__project=project, note__number=number)
+    context = {
+        "project": project, "note": current.note, "current": current, "form": ReportForm(),
+        "is_officer": has_permission(request.user, Permission.NOTE_RELEASE, project),
+        "why_not_report": why_not(check_report, request.user, current.note),
+        "crumbs": [("Notes", reverse("annotation:note-list", args=[project.slug])), (str(current.note), "")],
+    }  # fmt: skip
+    return render(request, "annotation/note_detail.html", context)
+
+
+@project_page(Permission.NOTE_READ, "POST")
+def identifier_report(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    note = load(Note, project=project, number=number, status__in=[NoteStatus.RELEASED, NoteStatus.WITHDRAWN])
+    form = ReportForm(request.POST)
+    comment = form.cleaned_data["comment"] if form.is_valid() else ""
+    actions.report_identifier(note, by=request.user, comment=comment)
+    messages.success(request, f"Thank you. {note} was taken away from everyone, and the privacy officers know.")
+    return redirect("annotation:note-list", slug=project.slug)
+
+
+@project_page(Permission.NOTE_RELEASE)
+def incident_list(request: HttpRequest, project: Project) -> HttpResponse:
+    rows = project.incidents.select_related("note__batch", "reported_by", "closed_by")
+    rows = rows.defer(*(f"note__{name}" for name in RAW))
+    rows = rows.order_by(F("closed_at").desc(nulls_first=True), "-reported_at")
+    page = Paginator(rows, 25).get_page(request.GET.get("page"))
+    context = {
+        "project": project, "page": page, "tabs": note_tabs(project, "incident-list"), "crumbs": [("Incidents", "")],
+        "n_open": project.incidents.filter(closed_at=None).count(),
+    }  # fmt: skip
+    return render(request, "annotation/incident_list.html", context)
