@@ -125,7 +125,7 @@ def item_counts(round: Round) -> dict[str, int]:
 
 
 def items_with_progress(round: Round) -> QuerySet[Item]:
-    """The items in order, with `n_submitted`, `n_skips`, `n_open` slots, and `is_stuck`: nobody is left to fill them."""
+    """Items in order, with `n_submitted`, `n_skips`, `n_open` slots, and `is_stuck`: nobody is left to fill them."""
     slots = Assignment.objects.filter(item=OuterRef("pk")).order_by().values("item")
     skips = Skip.objects.filter(item=OuterRef("pk")).order_by().values("item")
     waiting = Q(status__in=[AssignmentStatus.WAITING, AssignmentStatus.CLAIMED])

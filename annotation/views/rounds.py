@@ -51,8 +51,8 @@ def round_open(request: HttpRequest, project: Project) -> HttpResponse:
 
 # Where the form shows a refusal of the action.
 FIELDS = {
-    "no-notes": "batch", "too-few-annotators": "annotators", "not-clinician": "annotators", "title-taken": "schema_title",
-    "empty-guideline": "guideline_text", "other-kind": "schema",
+    "no-notes": "batch", "too-few-annotators": "annotators", "not-clinician": "annotators",
+    "title-taken": "schema_title", "empty-guideline": "guideline_text", "other-kind": "schema",
 }  # fmt: skip
 
 
