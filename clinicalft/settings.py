@@ -224,7 +224,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_QUEUES = {"default": {}, "gpu": {}}
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"default": {}, "gpu": {}}
 CELERY_TASK_ROUTES = {"clinicalft.tasks.requeue_lost_work": {"queue": "default"}}
 CELERY_BEAT_SCHEDULE = {"requeue lost work": {"task": "clinicalft.tasks.requeue_lost_work", "schedule": 15.0}}
 # The default scheduler keeps its clock in a pickle; ours runs every 15 s and needs no memory.
