@@ -83,7 +83,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Rejected:
-    """One row that cannot be imported: its line, the column at fault ("" for the whole row) and one sentence without note text."""
+    """A row that cannot be imported: its line, the column at fault ("" for all), one sentence without note text."""
 
     line: int
     column: str
@@ -94,8 +94,8 @@ class Rejected:
 class Preview:
     """What a file looks like before it is imported.
 
-    `mapping` is a guess, field of ours -> column; `rows` are the first rows as column -> shortened text; `n_rows` counts all
-    of them, `n_rejected` those that the guessed mapping would reject, of which `problems` names the first.
+    `mapping` is a guess, field of ours -> column; `rows` are the first rows as column -> shortened text; `n_rows`
+    counts all of them, `n_rejected` those that the guessed mapping would reject, of which `problems` names the first.
     """
 
     format: str
@@ -116,7 +116,7 @@ class Row:
 
 
 def preview(data: bytes, filename: str) -> Preview:
-    """A look at a whole file: format, columns, guessed mapping, first rows, number of rows, problems. Raises ImportFault."""
+    """A look at a whole file: format, columns, guessed mapping, first rows, counts, problems. Raises ImportFault."""
     kind = file_format(filename)
     rows = list(rows_of(data, filename))
     good = [row for row in rows if isinstance(row, Row)]
@@ -135,10 +135,10 @@ def preview(data: bytes, filename: str) -> Preview:
 
 
 def read(data: bytes, filename: str, mapping: Mapping[str, str]) -> Iterator[Record | Rejected]:
-    """Each row of a file as a Record or as Rejected, in the order of the file. Raises ImportFault for an unreadable file or mapping.
+    """Each row as a Record or as Rejected, in file order. Raises ImportFault for an unreadable file or mapping.
 
-    `mapping` is field of ours -> column of the file. Without a column for source_id the line number is the id; without one for
-    patient_id every note is a patient of its own.
+    `mapping` is field of ours -> column of the file. Without a column for source_id the line number is the id; without
+    one for patient_id every note is a patient of its own.
     """
     check_mapping(mapping)
     seen: dict[str, int] = {}
@@ -170,9 +170,9 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
 
 
 def guessed_mapping(columns: Iterable[str], nested: Collection[str] = ()) -> dict[str, str]:
-    """Field of ours -> the first column with a usual name for it, such as "DOB" or "patient.birth_date"; each column is used once.
+    """Field of ours -> the first column with a usual name for it, such as "DOB" or "patient.birth_date".
 
-    `nested` columns hold lists or objects and can only be a gold annotation.
+    Each column is used once. `nested` columns hold lists or objects and can only be a gold annotation.
     """
     simple: dict[str, str] = {}
     for column in columns:
@@ -209,19 +209,20 @@ def rows_of(data: bytes, filename: str) -> Iterator[Row | Rejected]:
 
 
 def decoded(data: bytes, filename: str) -> str:
-    """The file as text with LF newlines and without a byte order mark. Raises ImportFault unless it is clean UTF-8 text."""
+    """The file as text with LF newlines and without a byte order mark. Raises ImportFault unless it is clean UTF-8."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ImportFault(f"{filename} is UTF-16; please save it as UTF-8 and upload it again.")
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as fault:
-        skipped = len(data) - len(data.removeprefix(codecs.BOM_UTF8))
+        position = fault.start + len(data) - len(data.removeprefix(codecs.BOM_UTF8))
         raise ImportFault(
-            f"{filename} is not UTF-8 at byte {fault.start + skipped + 1}, line {line_at(data, fault.start + skipped)}; it {encoding_hint(data)}."
+            f"{filename} is not UTF-8 at byte {position + 1}, line {line_at(data, position)}; it {encoding_hint(data)}."
         ) from None
     if "\x00" in text:
         raise ImportFault(
-            f"{filename} holds a NUL byte in line {line_at(data, data.index(0))}, so it is no text file; please export it as UTF-8 text."
+            f"{filename} holds a NUL byte in line {line_at(data, data.index(0))}, so it is no text file; "
+            "please export it as UTF-8 text."
         )
     return normalise_newlines(text)
 
@@ -268,11 +269,7 @@ def csv_rows(text: str) -> Iterator[Row | Rejected]:
     if header is None or isinstance(header, Rejected):
         raise ImportFault("The first line is no header; please put the names of the columns there.")
     columns = [name.strip() for name in header]
-    doubled = sorted({name for name in columns if columns.count(name) > 1})
-    if doubled or "" in columns:
-        raise ImportFault(
-            f"The header {f'names column {doubled[0]} twice' if doubled and doubled[0] else 'has a column without a name'}; please give each column its own name."
-        )
+    check_header(columns)
     while True:
         line = reader.line_num + 1
         values = next_record(reader, line)
@@ -284,13 +281,19 @@ def csv_rows(text: str) -> Iterator[Row | Rejected]:
         if not values:
             continue
         if len(values) != len(columns):
-            yield Rejected(
-                line,
-                "",
-                f"has {len(values)} columns where the header has {len(columns)}; a delimiter or newline inside a field needs quotes.",
-            )
+            counts = f"has {len(values)} columns where the header has {len(columns)}"
+            yield Rejected(line, "", f"{counts}; a delimiter or newline inside a field needs quotes.")
         else:
             yield Row(line, dict(zip(columns, values, strict=True)))
+
+
+def check_header(columns: list[str]) -> None:
+    """Raises ImportFault unless every column has a name of its own."""
+    if "" in columns:
+        raise ImportFault("The header has a column without a name; please give each column its own name.")
+    doubled = [name for name in columns if columns.count(name) > 1]
+    if doubled:
+        raise ImportFault(f"The header names the column {doubled[0]} twice; please give each column its own name.")
 
 
 def next_record(reader: Any, line: int) -> list[str] | Rejected | None:
@@ -308,7 +311,7 @@ def delimiter_of(text: str) -> str:
 
 
 def text_rows(text: str) -> Iterator[Row | Rejected]:
-    """One row for the whole file, or one for each part between form feeds; the text stays as it is but for blank edges of parts."""
+    """One row for the whole file, or for each part between form feeds; only empty lines at the edges of parts go."""
     line = 1
     for part in text.split("\f"):
         lead = len(part) - len(part.lstrip("\n"))

@@ -1,4 +1,4 @@
-"""De-identification of clinical notes: pure Python, no Django, no network. `docs/deid.md` says how it works and how well.
+"""De-identification of clinical notes: pure Python, no Django, no network; `docs/deid.md` says how and how well.
 
 What stands here is light enough for a web process. `annotation.deid.detect.Deidentifier`, which finds the identifiers,
 loads Presidio and belongs to workers and commands.

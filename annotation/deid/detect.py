@@ -33,7 +33,7 @@ class Deidentifier:
         self.analyzer = build_analyzer()
 
     def find(self, text: str, known: KnownIdentifiers | None = None) -> list[Span]:
-        """Sorted, disjoint spans of the identifiers in one note. Raises DeidError for a note that is too large or takes too long."""
+        """Sorted, disjoint spans of the identifiers in a note. Raises DeidError for one too large or too slow."""
         return self.find_together([text], known)[0]
 
     def find_together(self, texts: Sequence[str], known: KnownIdentifiers | None = None) -> list[list[Span]]:
@@ -61,7 +61,7 @@ class Deidentifier:
         return found
 
     def second_scan(self, text: str, known: KnownIdentifiers | None = None) -> list[Span]:
-        """What still looks like an identifier in a de-identified text, its tags left aside: a reason to hold the note back."""
+        """What still looks like an identifier in a de-identified text, tags left aside: a reason to hold it back."""
         with time_limit(SECONDS_PER_NOTE):
             return residual_spans(checked(text), known)
 
@@ -74,7 +74,7 @@ def checked(text: str) -> str:
 
 
 def windows(text: str) -> Iterator[tuple[int, int]]:
-    """Overlapping stretches of a long text, cut at blanks: Presidio's context search grows with the square of the length."""
+    """Overlapping stretches of a long text, cut at blanks: Presidio's context search is quadratic."""
     start = 0
     while True:
         end = min(start + WINDOW, len(text))

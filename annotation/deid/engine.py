@@ -17,9 +17,9 @@ TOKEN = regex.compile(r"\w++|[^\w\s]++")
 class TokenEngine(NlpEngine):
     """Tokens and lower-cased tokens as lemmas; a trained spaCy pipeline takes the place of this class later.
 
-    A blank spaCy pipeline would do, but leaves lemmas empty, on which Presidio matches context words, keeps every word of
-    every note in its string store, and needs quadratic time for long runs of punctuation. Of a token Presidio wants to
-    know only its length.
+    A blank spaCy pipeline would do, but it leaves lemmas empty, on which Presidio matches context words, it keeps every
+    word of every note in its string store, and it needs quadratic time for long runs of punctuation. Of a token
+    Presidio wants to know only its length.
     """
 
     def load(self) -> None:

@@ -13,8 +13,8 @@ from annotation.deid.spans import Span
 
 NAME_FIELDS = ("first_name", "middle_name", "last_name", "other_names")
 LABEL_OF = {
-    "mrn": "MRN", "phone": "PHONE", "email": "EMAIL", "ssn": "SSN", "health_plan_id": "HEALTH_PLAN_ID", "account": "ACCOUNT",
-    "address": "LOCATION", "city": "LOCATION", "zip": "LOCATION", "other_ids": "OTHER_ID",
+    "mrn": "MRN", "phone": "PHONE", "email": "EMAIL", "ssn": "SSN", "health_plan_id": "HEALTH_PLAN_ID",
+    "account": "ACCOUNT", "address": "LOCATION", "city": "LOCATION", "zip": "LOCATION", "other_ids": "OTHER_ID",
 }  # fmt: skip
 DATE_FORMATS = (
     "%Y-%m-%d",
@@ -33,7 +33,7 @@ SEPARATORS = r"[\s().,/-]{0,3}"
 
 @dataclass(frozen=True)
 class KnownIdentifiers:
-    """Identifiers of one patient from the import columns. A field holds several values separated by semicolons; "" is unknown."""
+    """Identifiers of one patient from the import columns; semicolons part several values of a field, "" is none."""
 
     first_name: str = ""
     middle_name: str = ""
@@ -81,7 +81,9 @@ def name_parts(name: str) -> list[str]:
     return [word for word in regex.findall(r"\p{L}[\p{L}\p{M}'’-]+", name) if word.lower() not in PARTICLES]
 
 
-PARTICLES = frozenset(["de", "la", "del", "der", "den", "van", "von", "bin", "al", "el", "da", "di", "jr", "sr", "ii", "iii", "iv"])
+PARTICLES = frozenset(
+    ("de", "la", "del", "der", "den", "van", "von", "bin", "al", "el", "da", "di", "jr", "sr", "ii", "iii")
+)
 
 
 def name_spans(note: str, shadow: Shadow, parts: list[str], source: str, score: float) -> list[Span]:

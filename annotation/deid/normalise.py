@@ -1,7 +1,7 @@
 """A shadow copy of a note in which odd characters look ordinary, with the way back to the characters of the note.
 
-Only detection reads the shadow. Full-width and other digits become 0-9, ligatures open up, curly quotes and long dashes become
-plain, invisible characters vanish, and Cyrillic or Greek look-alikes inside a Latin word become Latin.
+Only detection reads the shadow. Full-width and other digits become 0-9, ligatures open up, curly quotes and long dashes
+become plain, invisible characters vanish, and Cyrillic or Greek look-alikes inside a Latin word become Latin.
 """
 
 import unicodedata

@@ -12,7 +12,7 @@ from annotation.deid.spans import Span
 class Replaced:
     """A text with its identifiers replaced.
 
-    `spans` are the replacements in `text`, one for one and in the order of `originals`, the disjoint spans of the original.
+    `spans` are the replacements in `text`, one for one and in the order of `originals`, the spans of the original.
     """
 
     text: str

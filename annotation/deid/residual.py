@@ -1,4 +1,4 @@
-"""The second scan: what still looks like an identifier after replacement. It knows shapes, not meanings, and errs on alarm."""
+"""The second scan: what still looks like an identifier after replacement. It knows shapes, not meanings."""
 
 import regex
 
@@ -18,7 +18,8 @@ RULES = (
     rule("e-mail", "EMAIL", r"\S{1,64}+@[\w-]{2,}"),
     rule("web", "URL", r"\b(?:https?://|www\.)\S+"),
     rule("date", "DATE", r"(?<![\d/.-])\d{1,4}([/-])\d{1,2}\1\d{1,4}(?!\d)"),
-    rule("month-day", "DATE", rf"\b{MONTH}\b\.?\s{DAY}(?!\d|\.\d|\s?(?:mg|%))|\b{DAY}(?:st|nd|rd|th)?\s(?:of\s)?{LONG_MONTH}\b"),
+    rule("month-day", "DATE", rf"\b{MONTH}\b\.?\s{DAY}(?!\d|\.\d|\s?(?:mg|%))"),
+    rule("day-month", "DATE", rf"\b{DAY}(?:st|nd|rd|th)?\s(?:of\s)?{LONG_MONTH}\b"),
     rule("title", "NAME", r"\b(?:Dr|Mr|Mrs|Ms|Prof)\b\.?\s\p{Lu}\p{Ll}+", case=True),
 )  # fmt: skip
 

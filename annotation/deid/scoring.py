@@ -1,6 +1,6 @@
 """How well identifiers were found, measured against gold spans: always recall beside what was needlessly redacted."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,13 @@ class Scored:
 def score(documents: Iterable[Scored]) -> dict[str, Any]:
     """The figures of a set of documents, each proportion as an Estimate with its exact (Clopper-Pearson) interval.
 
-    A gold span counts as found when every letter and digit of it is redacted, whatever the label; `typed_recall` also wants
-    one found span of the same label over any of it. A found span counts as right when it touches a gold span. In `by_label`
-    recall is of the gold spans of that label, and a found span of the label is right when it touches gold of that label.
-    `leaked_characters` are letters and digits of gold spans left readable. `over_redaction` is the share of words outside
-    gold that were redacted, `false_alarms_per_1000_words` counts found spans that touch no gold. Spans of one text resemble
-    each other, which the intervals do not know: they are somewhat too narrow.
+    A gold span counts as found when every letter and digit of it is redacted, whatever the label; `typed_recall` also
+    wants a found span of the same label over any of it. A found span counts as right when it touches a gold span. In
+    `by_label` recall is of the gold spans of that label, and a found span of it is right when it touches gold of that
+    label. `leaked_characters` are letters and digits of gold spans left readable. `over_redaction` is the share of
+    words outside gold that were redacted, `false_alarms_per_1000_words` counts found spans that touch no gold, both
+    None or undefined where there are no words. Spans of one text resemble each other, which the intervals do not
+    know: they are somewhat too narrow.
     """
     tallies = [_tally(document) for document in documents]
     total = _Tally()
@@ -39,23 +40,23 @@ def score(documents: Iterable[Scored]) -> dict[str, Any]:
         total.add(tally)
     holding = [tally for tally in tallies if tally.gold]
     clean = [tally for tally in tallies if not tally.gold]
+    n_false = sum(not right for _, right, _ in total.found)
+    recall = sum(full for _, full, _ in total.gold), len(total.gold)
+    precision = len(total.found) - n_false, len(total.found)
     return {
         "n_texts": len(tallies),
         "n_words": total.words,
         "n_gold": len(total.gold),
         "n_found": len(total.found),
-        "recall": _rate("recall", sum(full for _, full, _ in total.gold), len(total.gold)),
-        "typed_recall": _rate("typed recall", sum(full and typed for _, full, typed in total.gold), len(total.gold)),
-        "precision": _rate("precision", sum(right for _, right, _ in total.found), len(total.found)),
-        "f1": _f1(
-            (sum(full for _, full, _ in total.gold), len(total.gold)),
-            (sum(right for _, right, _ in total.found), len(total.found)),
-        ),
+        "recall": _rate("recall", *recall),
+        "typed_recall": _rate("typed recall", sum(full and typed for _, full, typed in total.gold), recall[1]),
+        "precision": _rate("precision", *precision),
+        "f1": _f1(recall, precision),
         "leaked_characters": _rate("leaked characters", total.leaked, total.characters),
         "leak_free_texts": _rate("leak-free texts", sum(not tally.leaked for tally in holding), len(holding)),
-        "clean_texts_touched": _rate("texts without identifiers that were touched", sum(bool(t.found) for t in clean), len(clean)),
+        "clean_texts_touched": _rate("clean texts touched", sum(bool(tally.found) for tally in clean), len(clean)),
         "over_redaction": _rate("over-redaction", total.words_lost, total.words_free),
-        "false_alarms_per_1000_words": None if not total.words else round(1000 * sum(not r for _, r, _ in total.found) / total.words, 2),
+        "false_alarms_per_1000_words": round(1000 * n_false / total.words, 2) if total.words else None,
         "by_label": {label: figures for label in LABELS if (figures := _label_figures(total, label))},
     }
 
@@ -111,17 +112,18 @@ def _touch(one: Span, other: Span) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-def _label_figures(total: _Tally, label: str) -> dict[str, Any] | None:
-    gold = [entry for entry in total.gold if entry[0] == label]
-    found = [entry for entry in total.found if entry[0] == label]
+def _label_figures(total: _Tally, label: str) -> dict[str, Estimate] | None:
+    gold = [(full, typed) for code, full, typed in total.gold if code == label]
+    found = [right for code, _, right in total.found if code == label]
     if not gold and not found:
         return None
-    hits, typed, right = sum(full for _, full, _ in gold), sum(t and f for _, f, t in gold), sum(r for _, _, r in found)
+    recall = sum(full for full, _ in gold), len(gold)
+    precision = sum(found), len(found)
     return {
-        "recall": _rate("recall", hits, len(gold)),
-        "typed_recall": _rate("typed recall", typed, len(gold)),
-        "precision": _rate("precision", right, len(found)),
-        "f1": _f1((hits, len(gold)), (right, len(found))),
+        "recall": _rate("recall", *recall),
+        "typed_recall": _rate("typed recall", sum(full and typed for full, typed in gold), len(gold)),
+        "precision": _rate("precision", *precision),
+        "f1": _f1(recall, precision),
     }
 
 
@@ -130,13 +132,14 @@ def _rate(name: str, k: int, n: int) -> Estimate:
 
 
 def _f1(recall: tuple[int, int], precision: tuple[int, int]) -> Estimate:
-    """The harmonic mean of recall and precision. Its limits are those of the exact limits of both, which is wide but honest."""
-    parts = [exact_rate(*recall, level=0.975), exact_rate(*precision, level=0.975)]
+    """The harmonic mean of recall and precision; its limits come from the limits of both, which is wide but safe."""
+    parts = exact_rate(*recall, level=0.975), exact_rate(*precision, level=0.975)
     if not all(part.is_defined for part in parts):
-        return Estimate.undefined("F1", "there are no gold spans or nothing was found")
-    mean: Callable[[float, float], float] = lambda r, p: 2 * r * p / (r + p) if r + p else 0.0  # noqa: E731
-    low, middle, high = (
-        mean(*(float(getattr(part, name)) for part in parts)) for name in ("low", "value", "high")
-    )
+        return Estimate.undefined("F1", "there are no gold spans, or nothing was found")
+    low, value, high = (_harmonic_mean(*(getattr(part, name) for part in parts)) for name in ("low", "value", "high"))
     method = "harmonic mean; limits from the 97.5% Clopper-Pearson limits of recall and precision (Bonferroni)"
-    return Estimate("F1", middle, None, low, high, n_items=recall[1], n_ratings=precision[1], method=method)
+    return Estimate("F1", value, low=low, high=high, n_items=recall[1], n_ratings=precision[1], method=method)
+
+
+def _harmonic_mean(one: float, other: float) -> float:
+    return 2 * one * other / (one + other) if one + other else 0.0

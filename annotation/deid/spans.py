@@ -8,7 +8,7 @@ from annotation.deid.labels import LABELS
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """Characters `start` up to and without `end` (code points), what they are, how sure the finder is, and who found them.
+    """Characters `start` up to and without `end` (code points), what they are, how sure the finder is, and who it was.
 
     `source` is "pass/rule", such as "dates/month-day", "known/mrn" or "person" for a hand correction.
     """

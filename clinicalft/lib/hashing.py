@@ -9,7 +9,7 @@ BLOCK = 1 << 20
 
 
 def canonical_json(value: Any) -> str:
-    """`value` as the one JSON text that stands for it: keys sorted by code point, no spaces, no escapes beyond JSON's own.
+    """`value` as the one JSON text that stands for it: keys sorted by code point, no spaces, only JSON's own escapes.
 
     Floats are written as Python's shortest round-trip form. Raises ValueError for NaN, infinities, keys that are not
     strings and lone surrogates, none of which has a single agreed form.

@@ -1,4 +1,4 @@
-"""JSON Lines, read strictly: one object a line, UTF-8, every fault named by its line and column and never by its content."""
+"""JSON Lines, read strictly: one object a line, UTF-8, every fault named by its line and never by its content."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ class JsonlError(ValueError):
 
 
 def parse_line(raw: bytes, line: int) -> dict[str, Any]:
-    """The object on one line. Raises JsonlError for other encodings, bad JSON, NaN, doubled keys, lone surrogates or a non-object."""
+    """The object on one line. Raises JsonlError for anything but clean UTF-8, clean JSON and one object."""
     try:
         text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8") if line == 1 else raw.decode("utf-8")
     except UnicodeDecodeError as fault:

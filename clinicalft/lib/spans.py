@@ -6,15 +6,16 @@ class SpanError(ValueError):
 
 
 def normalise_newlines(text: str) -> str:
-    """`text` with CRLF and lone CR turned into LF: done once, at import, so that offsets never depend on the platform."""
+    """`text` with CRLF and lone CR turned into LF: done once, at import; offsets then never depend on the platform."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def quote(text: str, start: int, end: int) -> str:
-    """The characters of `text` from `start` up to and without `end` (code points). Raises SpanError outside 0 <= start < end <= length."""
+    """The characters from `start` up to and without `end`. Raises SpanError unless 0 <= start < end <= length."""
     if not 0 <= start < end <= len(text):
         raise SpanError(
-            f"Span {start}-{end} does not lie in a text of {len(text)} characters; offsets are code points from 0, end exclusive."
+            f"Span {start}-{end} does not lie in a text of {len(text)} characters; "
+            "offsets are code points from 0, end exclusive."
         )
     return text[start:end]
 
@@ -40,14 +41,11 @@ def to_utf16(text: str, offset: int) -> int:
 
 
 def from_utf16(text: str, offset: int) -> int:
-    """The code-point offset of UTF-16 offset `offset`. Raises SpanError outside the text or in the middle of a surrogate pair."""
+    """The code-point offset of UTF-16 offset `offset`. Raises SpanError outside the text or inside a surrogate pair."""
     units = 0
-    for position, character in enumerate(text):
-        if units >= offset:
-            break
-        units += 2 if character > "\uffff" else 1
-    else:
-        position = len(text)
-    if units != offset or offset < 0:
-        raise SpanError(f"UTF-16 offset {offset} lies outside the text or inside a character.")
-    return position
+    for position in range(len(text) + 1):
+        if units == offset:
+            return position
+        if position < len(text):
+            units += 2 if text[position] > "\uffff" else 1
+    raise SpanError(f"UTF-16 offset {offset} lies outside the text or inside a character.")

@@ -7,7 +7,8 @@ from annotation.deid.recognisers.rules import Rule, RuleRecogniser, any_of, rule
 TEN = any_of("one two three four five six seven eight nine ten")
 OLD = rf"(?:9\d|1[0-2]\d|ninety(?:[- ]{TEN})?|(?:a|one)[- ]hundred(?:[- ](?:and[- ])?{TEN})?)"
 OLD_NUMBER = r"(?:9\d|10\d)"
-SEX = any_of("male female man woman lady gentleman m f")
+SEX_WORD = any_of("male female man woman lady gentleman")
+SEX = rf"(?:{SEX_WORD}|[mf])"
 TURNED = any_of("age aged turned turning turns age/sex lived_to lived_to_be died_at deceased_at")
 WARM = regex.compile(r"temp|fever|febrile|°|\d\s?c\b|\bt(?:max)?\b[:\s]", regex.IGNORECASE)
 
@@ -28,11 +29,12 @@ AGES = Ages(
     (
         rule(
             "years-old", "AGE_OVER_89",
-            rf"(?<![\d./])\b{OLD}[\s-]?(?:years?|yrs?\.?|y)?[\s-]{{0,2}}(?:old\b|of\sage\b|y\.?/?o\b\.?|/?o\b\.?)", 0.95,
+            rf"(?<![\d./])\b{OLD}[\s-]?(?:years?|yrs?\.?|y)?[\s-]{{0,2}}(?:old\b|of\sage\b|y\.?/?o\b\.?|/?o\b\.?)",
+            0.95,
         ),
         rule("year-old-sex", "AGE_OVER_89", rf"(?<![\d./])\b{OLD}[\s-]?(?:years?|yrs?|y)[\s-]{{0,2}}{SEX}\b"),
         rule("sex", "AGE_OVER_89", rf"(?<![\d./:])\b{OLD_NUMBER}\s?/?\s?[MF]\b(?![/.°])", 0.7, case=True),
-        rule("sex-word", "AGE_OVER_89", rf"(?<![\d./:])\b{OLD_NUMBER}[\s-](?:male|female|man|woman|lady|gentleman)\b", 0.7),
+        rule("sex-word", "AGE_OVER_89", rf"(?<![\d./:])\b{OLD_NUMBER}[\s-]{SEX_WORD}\b", 0.7),
         rule(
             "cue", "AGE_OVER_89",
             rf"\b{TURNED}(?:\sof|\sat|\sis|\s?:)?\s{{0,2}}(?P<v>{OLD})\b(?![./]\d|\s?(?:%|mg|ml|mm))", 0.85,

@@ -1,14 +1,14 @@
 """Names of people by the lists of the census: a first name, alone or with the surname that follows it."""
 
 import regex
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from annotation.deid.clock import seconds_left
 from annotation.deid.dictionaries import first_names, ordinary_words, surnames, wide_places
 from annotation.deid.recognisers.cued_names import NOT_NAMES
 from annotation.deid.recognisers.eponyms import is_eponym
-from annotation.deid.recognisers.rules import finding
+from annotation.deid.recognisers.rules import Recogniser
 
 WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*+(?:['-]\p{L}[\p{L}\p{M}]*+)*+")
 PARTICLE = r"(?:(?:de|la|del|van|von|der|bin|al|el|da|di)[ ]){0,2}+"
@@ -21,8 +21,8 @@ COMMON_SURNAME = 20_000
 SURNAME_BEFORE_WORD = 3_000
 
 
-class CensusNames(LocalRecognizer):
-    """Capitalised first names and what follows them; in lower case only where first name and surname are both common."""
+class CensusNames(Recogniser):
+    """Capitalised first names and what follows them; in lower case only where the names are common."""
 
     def __init__(self) -> None:
         self.first = first_names()
@@ -30,9 +30,6 @@ class CensusNames(LocalRecognizer):
         self.ordinary = ordinary_words()
         self.wide = wide_places()
         super().__init__(supported_entities=["NAME"], name="census-names")
-
-    def load(self) -> None:
-        """Nothing to load: the lists are read when the recogniser is made."""
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
@@ -45,9 +42,9 @@ class CensusNames(LocalRecognizer):
                 continue
             after = SURNAME_AFTER.match(text, word.end())
             if after and self.is_pair(first, after["surname"].removesuffix("'s")) and not is_eponym(text, after.end()):
-                found.append(finding(self, "first-last", "NAME", word.start(), after.end(), 0.85))
+                found.append(self.finding("first-last", "NAME", word.start(), after.end(), 0.85))
             elif self.stands_alone(first) and not is_eponym(text, word.end()):
-                found.append(finding(self, "first", "NAME", word.start(), word.end(), 0.65))
+                found.append(self.finding("first", "NAME", word.start(), word.end(), 0.65))
         return found
 
     def is_pair(self, first: str, last: str) -> bool:

@@ -9,8 +9,8 @@ TEN_DIGITS = rf"(?:\+?1[-.\s]?)?(?:\(\d{{3}}\)\s?|\d{{3}}[-./\s])\d{{3}}[-.\s]\d
 ANY_NUMBER = rf"\+?\(?\d[\d().\s/-]{{2,18}}\d{EXTENSION}"
 LINK = r"(?:\s?(?:no|num|number|nos|at|is|was|line|the|to|on|contact)\b\.?|[\s:#=.()-]){0,8}+"
 TOP_LEVEL = any_of(
-    """com org net edu gov mil io info biz health hospital clinic care med local internal intranet lan corp us uk ca de fr
-    es it eu au in nz ie app dev me"""
+    """com org net edu gov mil io info biz health hospital clinic care med local internal intranet lan corp us uk ca
+    de fr es it eu au in nz ie app dev me"""
 )
 REACHED_BY = any_of(
     """tel telephone phone ph cell cellphone cellular mobile pager beeper paged call called callback calling contact

@@ -4,7 +4,7 @@ import regex
 
 from annotation.deid.dictionaries import first_names, ordinary_words, surnames, wide_places
 from annotation.deid.recognisers.eponyms import is_eponym
-from annotation.deid.recognisers.rules import Rule, RuleRecogniser, any_of, rule
+from annotation.deid.recognisers.rules import Rule, RuleRecogniser, any_of, rule, set_of
 
 PART = r"(?:(?:Mc|Mac|O'|D'|De|Di|Le|La|Van|St\.[ ])?\p{Lu}[\p{L}\p{M}]{1,20}+(?:['-]\p{L}[\p{L}\p{M}]{0,20}+){0,2})"
 INITIAL = r"(?:\p{Lu}\.?(?![\p{L}'\d]))"
@@ -16,39 +16,52 @@ FULL = rf"(?:{PART}|{INITIAL}){MORE}{{0,3}}{SUFFIX}"
 LAST_FIRST = rf"{PARTICLE}{{0,2}}{PART}(?:[ -]{PART})?{SUFFIX},[ ]{{0,2}}{PART}(?:{GAP}(?:{INITIAL}|{PART}))?"
 
 TITLE = any_of(
-    """Dr Drs DR dr drs Mr Mrs MR MRS mr mrs Ms MS ms Mx Miss Prof Professor prof Rev Reverend Fr Capt Captain Sgt Lt Col
-    Judge Rabbi Imam Pastor Sir Señor Señora Sra Mme Herr Frau"""
+    """Dr Drs DR dr drs Mr Mrs MR MRS mr mrs Ms MS ms Mx Miss Prof Professor prof Rev Reverend Fr Capt Captain Sgt
+    Lt Col Judge Rabbi Imam Pastor Sir Señor Señora Sra Mme Herr Frau"""
 )
 WORD_TITLE = any_of("[Dd]octors? [Nn]urse [Ss]ister [Ff]ather [Oo]fficer [Aa]unt [Uu]ncle [Dd]eacon [Cc]oach")
 CREDENTIAL = (
     r"(?:M\.?D|D\.?O|R\.?N|N\.?P|Ph\.?D|Pharm\.?D|Psy\.?D|D\.?D\.?S|D\.?M\.?D|D\.?P\.?M|M\.?B\.?B\.?S|P\.?A-C"
-    rf"|{any_of('FACS FACC FACP LPN LVN CNM CRNA ARNP APRN FNP FNP-C FNP-BC DNP BSN MSN LCSW LMSW MSW LMFT RPh DPT MPH FRCP')})"
+    rf"|{any_of('FACS FACC FACP FRCP LPN LVN CNM CRNA ARNP APRN FNP FNP-C FNP-BC DNP BSN MSN')}"
+    rf"|{any_of('LCSW LMSW MSW LMFT RPh DPT MPH')})"
 )
 DOUBTFUL_CREDENTIAL = any_of("PA OD RD LDN OTR OTR/L OT PT SLP CCC-SLP RT EMT EMT-P CNA MSc")
 CUE = any_of(
-    """patient patient's_name patient_name pt pt_name name attending attending_physician attending_md provider physician
-    referring_physician referring_provider referring referred_by primary_care primary_care_physician primary_care_provider
-    pcp surgeon assistant anesthesiologist resident fellow consultant author dictated_by signed signed_by
-    electronically_signed_by transcribed_by reviewed_by verified_by cosigned cosigned_by approved_by reported_by ordered_by
-    witness contact emergency_contact next_of_kin nok guardian proxy poa caregiver guarantor subscriber mother father
-    spouse wife husband parent informant interpreter nurse rn therapist social_worker case_manager cc to from re dear by"""
+    """patient patient's_name patient_name pt pt_name name attending attending_physician attending_md provider
+    physician referring_physician referring_provider referring referred_by primary_care primary_care_physician
+    primary_care_provider pcp surgeon assistant anesthesiologist resident fellow consultant author dictated_by
+    signed signed_by electronically_signed_by transcribed_by reviewed_by verified_by cosigned cosigned_by
+    approved_by reported_by ordered_by witness contact emergency_contact next_of_kin nok guardian proxy poa
+    caregiver guarantor subscriber mother father spouse wife husband parent informant interpreter nurse rn therapist
+    social_worker case_manager cc to from re dear by"""
 )
 SIGNED = any_of(
     """signed_by dictated_by reviewed_by verified_by cosigned_by approved_by transcribed_by seen_by evaluated_by
-    performed_by referred_by ordered_by prescribed_by interpreted_by attended_by accompanied_by /s/ sincerely, regards,
-    thank_you, dear hi hello"""
+    performed_by referred_by ordered_by prescribed_by interpreted_by attended_by accompanied_by /s/ sincerely,
+    regards, thank_you, dear hi hello"""
 )
 KIN = any_of(
-    """wife husband spouse partner fiancé fiancée fiance fiancee boyfriend girlfriend son daughter mother father mom dad
-    parent parents brother sister sibling twin grandson granddaughter grandmother grandfather grandma grandpa aunt uncle
-    niece nephew cousin friend neighbor neighbour roommate caregiver caretaker guardian son-in-law daughter-in-law
-    mother-in-law father-in-law sister-in-law brother-in-law stepson stepdaughter dog cat boss coworker"""
+    """wife husband spouse partner fiancé fiancée fiance fiancee boyfriend girlfriend son daughter mother father mom
+    dad parent parents brother sister sibling twin grandson granddaughter grandmother grandfather grandma grandpa
+    aunt uncle niece nephew cousin friend neighbor neighbour roommate caregiver caretaker guardian son-in-law
+    daughter-in-law mother-in-law father-in-law sister-in-law brother-in-law stepson stepdaughter dog cat boss
+    coworker"""
 )
 NAMED = any_of(
-    """named called name_is name_was goes_by nickname nicknamed known_as maiden_name formerly née nee alias aka a.k.a."""
+    """named called name_is name_was goes_by nickname nicknamed known_as maiden_name formerly née nee alias aka
+    a.k.a."""
 )
-NOT_NAMES = frozenset(
-    ["patient", "name", "date", "dob", "mrn", "age", "sex", "gender", "male", "female", "history", "physical", "exam", "examination", "assessment", "plan", "medications", "allergies", "chief", "complaint", "impression", "note", "report", "summary", "discharge", "admission", "consult", "consultation", "progress", "nurse", "practitioner", "physician", "doctor", "md", "rn", "np", "phd", "hospital", "clinic", "center", "department", "unknown", "none", "unremarkable", "see", "per", "no", "not", "yes", "the", "this", "that", "there", "he", "she", "they", "it", "his", "her", "their", "is", "was", "has", "with", "for", "from", "and", "or", "but", "if", "when", "as", "on", "in", "at", "by", "to", "of", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december", "labs", "lab", "vitals", "vital", "signs", "review", "systems", "social", "family", "surgical", "past", "present", "illness", "today", "yesterday", "follow", "up", "followup", "continue", "start", "stop", "cardiology", "neurology", "oncology", "surgery", "medicine", "radiology", "pathology", "psychiatry", "pediatrics", "orthopedics", "emergency", "icu", "unit", "room", "floor", "team", "mr", "mrs", "ms", "miss", "dr", "prof", "drs", "who", "what", "where", "why", "how", "can", "could", "would", "should", "please", "thank", "thanks", "you", "your", "our", "we", "agreements", "agreement", "education", "instructions"]
+NOT_NAMES = set_of(
+    """patient name date dob mrn age sex gender male female history physical exam examination assessment plan
+    medications allergies chief complaint impression note report summary discharge admission consult
+    consultation progress nurse practitioner physician doctor md rn np phd hospital clinic center department
+    unknown none unremarkable see per no not yes the this that there he she they it his her their is was has
+    with for from and or but if when as on in at by to of monday tuesday wednesday thursday friday saturday
+    sunday january february march april june july august september october november december labs lab vitals
+    vital signs review systems social family surgical past present illness today yesterday follow up followup
+    continue start stop cardiology neurology oncology surgery medicine radiology pathology psychiatry pediatrics
+    orthopedics emergency icu unit room floor team mr mrs ms miss dr prof drs who what where why how can could
+    would should please thank thanks you your our we agreements agreement education instructions"""
 )
 
 SURE = frozenset({"credential", "named"})
@@ -80,7 +93,7 @@ def is_census_name(word: str) -> bool:
 
 
 def looks_like_name(word: str) -> bool:
-    """Whether a word may be a name: of the census, a very common surname though a word, or unknown and no abbreviation."""
+    """Whether a word may be a name: of the census, a word but a very common surname, or unknown and no abbreviation."""
     low = word.lower()
     if low in ordinary_words():
         return surnames().get(low, 10**6) < 1500
@@ -94,10 +107,19 @@ SHORT = rf"{PART}(?:{GAP}(?:{INITIAL}|{PART})){{0,2}}"
 CUED_NAMES = CuedNames(
     "cued-names",
     (
-        rule("title", "NAME", rf"\b{TITLE}(?:\.|\b)[ ]{{0,2}}(?:and[ ](?:Mrs|Dr)\.?[ ])?(?P<v>{FULL})", 0.95, case=True),
-        rule("title-lower", "NAME", r"\b(?:mr|mrs|ms|mister|dr|doctor)\s?\.?\s(?P<v>[a-z'-]{2,20}(?:\s[a-z'-]{2,20})?)\b", 0.7, case=True),
+        rule(
+            "title", "NAME",
+            rf"\b{TITLE}(?:\.|\b)[ ]{{0,2}}(?:and[ ](?:Mrs|Dr)\.?[ ])?(?P<v>{FULL})", 0.95, case=True,
+        ),
+        rule(
+            "title-lower", "NAME",
+            r"\b(?:mr|mrs|ms|mister|dr|doctor)\s?\.?\s(?P<v>[a-z'-]{2,20}(?:\s[a-z'-]{2,20})?)\b", 0.7, case=True,
+        ),
         rule("word-title", "NAME", rf"\b{WORD_TITLE}[ ](?P<v>{FULL})", 0.75, case=True),
-        rule("credential", "NAME", rf"\b(?P<v>(?:{PART}|{INITIAL}){MORE}{{1,3}}),?[ ]{{1,2}}{CREDENTIAL}\b", 0.85, case=True),
+        rule(
+            "credential", "NAME",
+            rf"\b(?P<v>(?:{PART}|{INITIAL}){MORE}{{1,3}}),?[ ]{{1,2}}{CREDENTIAL}\b", 0.85, case=True,
+        ),
         rule("surname-credential", "NAME", rf"\b(?P<v>{PART}),[ ]{{1,2}}{CREDENTIAL}\b", 0.8, case=True),
         rule("last-first-credential", "NAME", rf"\b(?P<v>{LAST_FIRST}),?[ ]{{1,2}}{CREDENTIAL}\b", 0.85, case=True),
         rule("doubtful-credential", "NAME", rf"\b(?P<v>{SHORT}),[ ]{{1,2}}{DOUBTFUL_CREDENTIAL}\b", 0.8, case=True),
@@ -109,7 +131,10 @@ CUED_NAMES = CuedNames(
         rule("kin", "NAME", rf"\b(?i:{KIN}),?[ ](?P<v>{SHORT})(?!\p{{L}})", 0.75, case=True),
         rule("kin-bracket", "NAME", rf"\b(?i:{KIN})\s?\((?P<v>{FULL})\)", 0.8, case=True),
         rule("named", "NAME", rf"\b(?i:{NAMED})[ :]{{1,2}}\"?(?P<v>{FULL})", 0.85, case=True),
-        rule("patient", "NAME", rf"\b(?:[Pp]atient|[Pp]t|[Cc]lient|[Rr]esident|[Vv]eteran),?[ ](?P<v>{SHORT})(?!\p{{L}})", 0.7, case=True),
+        rule(
+            "patient", "NAME",
+            rf"\b(?i:patient|pt|client|resident|veteran),?[ ](?P<v>{SHORT})(?!\p{{L}})", 0.7, case=True,
+        ),
         rule("year-old", "NAME", rf"\b(?P<v>{SHORT})\s(?:is|was)\s(?:an?\s)?{ADJECTIVES}{AGE}", 0.8, case=True),
         rule("apposition", "NAME", rf"\b(?P<v>{SHORT}),?\s(?:an?\s)?{AGE}", 0.75, case=True),
         rule("last-first", "NAME", rf"(?:^|(?<=[:\t(]))[ \t]{{0,4}}(?P<v>{LAST_FIRST})", 0.75, case=True),

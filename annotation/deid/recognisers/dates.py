@@ -15,20 +15,21 @@ YEAR = rf"(?:{FULL_YEAR}|'?\d\d)"
 UNITS_WORD = "first second third fourth fifth sixth seventh eighth ninth"
 ORDINAL_WORD = (
     rf"(?:{any_of(UNITS_WORD)}|{any_of('tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth')}"
-    rf"|{any_of('seventeenth eighteenth nineteenth twentieth thirtieth')}|twenty[- ]{any_of(UNITS_WORD)}|thirty[- ]first)"
+    rf"|{any_of('seventeenth eighteenth nineteenth twentieth thirtieth')}"
+    rf"|twenty[- ]{any_of(UNITS_WORD)}|thirty[- ]first)"
 )
 WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+(?:the\s+)?)"
 CLOCK = r"(?:[T\s,]\s?(?:at\s)?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:\s?[ap]\.?m\b\.?)?(?:Z|[+-]\d\d:?\d\d)?)?"
 DOSE = r"(?:mg|mcg|ml|units?|%|percent)"
 BEFORE_DAY = any_of(
-    """on since date dated until till from through thru by before after visit admitted admit seen due scheduled surgery dos
-    doa f/u follow-up followup lab labs discharge discharged last next starting started ending effective"""
+    """on since date dated until till from through thru by before after visit admitted admit seen due scheduled
+    surgery dos doa f/u follow-up followup lab labs discharge discharged last next starting started ending effective"""
 )
 NOT_A_DAY = any_of("pain scale strength point points stars murmur systolic items of motor power bilaterally")
 HOLIDAY = any_of(
-    """Christmas Christmas_Eve Christmas_Day Thanksgiving Thanksgiving_Day New_Year's_Eve New_Year's_Day New_Years_Eve
-    New_Years_Day New_Year's Labor_Day Memorial_Day Independence_Day Veterans_Day Presidents_Day Fourth_of_July 4th_of_July
-    Halloween Valentine's_Day Easter Easter_Sunday Mother's_Day Father's_Day Juneteenth"""
+    """Christmas Christmas_Eve Christmas_Day Thanksgiving Thanksgiving_Day New_Year's_Eve New_Year's_Day
+    New_Years_Eve New_Years_Day New_Year's Labor_Day Memorial_Day Independence_Day Veterans_Day Presidents_Day
+    Fourth_of_July 4th_of_July Halloween Valentine's_Day Easter Easter_Sunday Mother's_Day Father's_Day Juneteenth"""
 )
 
 DATES = RuleRecogniser(

@@ -5,14 +5,15 @@ import regex
 from annotation.deid.recognisers.rules import any_of
 
 NOUN = any_of(
-    """disease diseases syndrome syndromes sign signs test tests palsy reflex reflexes maneuver manoeuvre catheter tube score
-    scores scale scales criteria criterion classification fracture lymphoma tumor tumour sarcoma esophagus oesophagus
-    contracture procedure operation phenomenon law formula drain bag line lines equation position stain node nodes cell
-    cells body bodies thyroiditis lesion lesions triad index grade grading gradient method hernia duct gland ligament
-    tendon angle rule rules point questionnaire inventory response murmur pulse respiration respirations chorea ataxia
-    dystrophy anemia encephalopathy encephalitis hepatitis carcinoma neuroma spot spots ring rings nevus ulcer valve
-    pouch repair splint brace collar protocol trial study virus barr coma agar staging stage heart_study risk
-    ankle_rule ankle_rules prehospital handicap system diet fever tick borreliosis exercises sutures fundoplication"""
+    """disease diseases syndrome syndromes sign signs test tests palsy reflex reflexes maneuver manoeuvre catheter
+    tube score scores scale scales criteria criterion classification fracture lymphoma tumor tumour sarcoma
+    esophagus oesophagus contracture procedure operation phenomenon law formula drain bag line lines equation
+    position stain node nodes cell cells body bodies thyroiditis lesion lesions triad index grade grading gradient
+    method hernia duct gland ligament tendon angle rule rules point questionnaire inventory response murmur pulse
+    respiration respirations chorea ataxia dystrophy anemia encephalopathy encephalitis hepatitis carcinoma neuroma
+    spot spots ring rings nevus ulcer valve pouch repair splint brace collar protocol trial study virus barr coma
+    agar staging stage heart_study risk ankle_rule ankle_rules prehospital handicap system diet fever tick
+    borreliosis exercises sutures fundoplication"""
 )
 FOLLOWS = regex.compile(
     rf"(?:'s|s'|')?(?:[\s-]\p{{Lu}}[\p{{L}}-]{{1,20}}+){{0,2}}[\s-](?:and\s\p{{Lu}}\p{{L}}{{1,20}}+\s)?{NOUN}\b",
@@ -21,5 +22,5 @@ FOLLOWS = regex.compile(
 
 
 def is_eponym(text: str, end: int) -> bool:
-    """Whether the name that ends at `end` belongs to a disease, sign, test or tool: "Murphy's sign", "Framingham risk"."""
+    """Whether the name that ends at `end` is part of one: "Murphy's sign", "Framingham risk score"."""
     return FOLLOWS.match(text, end) is not None

@@ -9,9 +9,7 @@ LINK = (
     r"|[\s:#=.()-]){0,8}+"
 )
 ID_WORD = r"(?:\s?(?:#|:|\b(?:no\b\.?|num\b|number|nr\b|id\b|identifier|identification|code\b)))"
-VALUE = (
-    r"(?P<v>(?=[\w*/.-]{0,24}[\d*])[A-Z\d*]{1,24}+(?:[-/.][A-Z\d*]{1,24}+){0,6}(?:\s\d{2,}(?![\w/.%])){0,4})"
-)
+VALUE = r"(?P<v>(?=[\w*/.-]{0,24}[\d*])[A-Z\d*]{1,24}+(?:[-/.][A-Z\d*]{1,24}+){0,6}(?:\s\d{2,}(?![\w/.%])){0,4})"
 
 
 def of_one(words: str) -> str:
@@ -37,7 +35,8 @@ MRN_CUE = (
     rf"|{of_one('hospital unit chart patient pt pt. record')})"
 )
 PLAN_CUE = (
-    rf"(?:{any_of('health_plan health_insurance beneficiary mbi hicn hpn hpbn hpb medicare medicaid subscriber insurance')}"
+    rf"(?:{any_of('health_plan health_insurance insurance beneficiary subscriber medicare medicaid')}"
+    rf"|{any_of('mbi hicn hpn hpbn hpb')}"
     rf"|policy(?:[ ]?holder)?|{of_one('member membership plan insurance group claim payer policy')}|plan[ ]member)"
 )
 ACCOUNT_CUE = (
@@ -60,11 +59,11 @@ BIOMETRIC_CUE = (
     r"|(?:iris|retinal?|voice)\s(?:template|code|id))"
 )
 OTHER_CUE = (
-    rf"(?:{any_of('passport accession csn fin har badge mychart nhs uid uuid username user_name user_id login password')}"
-    rf"|{any_of('passcode pin pin_code access_code unique_id unique_identifier')}"
-    rf"|{of_one('employee staff student study subject participant research trial sample specimen case order requisition')}"
-    rf"|{of_one('encounter visit admission referral prescription rx ticket token barcode reference confirmation tracking')}"
-    rf"|{of_one('authorization auth donor registry enrollment')})"
+    rf"(?:{any_of('passport accession csn fin har badge mychart nhs uid uuid username user_name user_id')}"
+    rf"|{any_of('login password passcode pin pin_code access_code unique_id unique_identifier')}"
+    rf"|{of_one('employee staff student study subject participant research trial sample specimen case order')}"
+    rf"|{of_one('requisition encounter visit admission referral prescription rx ticket token barcode reference')}"
+    rf"|{of_one('confirmation tracking authorization auth donor registry enrollment')})"
 )
 PLAIN_YEAR = regex.compile(r"(?:19|20)\d\d")
 UNIT = regex.compile(
@@ -147,7 +146,10 @@ NUMBERS = Numbers(
 SHAPES = Numbers(
     "shapes",
     (
-        rule("letters-digits", "OTHER_ID", r"(?<![\w/-])#?[A-Z]{2,5}-\d{5,12}(?:-[A-Z\d]{1,8})?(?![\w-])", 0.6, case=True),
+        rule(
+            "letters-digits", "OTHER_ID",
+            r"(?<![\w/-])#?[A-Z]{2,5}-\d{5,12}(?:-[A-Z\d]{1,8})?(?![\w-])", 0.6, case=True,
+        ),
         rule("number-sign", "OTHER_ID", r"(?<!\w)#\s?(?P<v>[A-Z]{1,4}-?\d{4,12}|\d{5,14})\b", 0.6, case=True),
         rule(
             "long-number", "OTHER_ID",
@@ -163,5 +165,5 @@ SHAPES = Numbers(
             r"(?<![\w./-])(?=[A-Z-]{0,6}\d)(?=\d{0,8}-?[A-Z])[A-Z\d]{2,8}-?[A-Z\d]{3,10}(?![\w./-])", 0.15, case=True,
         ),
     ),
-    context=["id", "identifier", "number", "record", "patient", "mrn", "account", "policy", "member", "case", "chart", "file"],
+    context="id identifier number record patient mrn account policy member case chart file".split(),  # noqa: SIM905
 )  # fmt: skip

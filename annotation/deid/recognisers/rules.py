@@ -20,7 +20,7 @@ class Rule:
 
 
 def rule(name: str, label: str, pattern: str, score: float = 0.9, case: bool = False) -> Rule:
-    """A compiled Rule. Patterns ignore case unless `case`; ^ and $ match at line ends; blanks in a pattern are literal."""
+    """A compiled Rule. Patterns ignore case unless `case`; ^ and $ match at line ends; blanks are literal."""
     return Rule(name, label, regex.compile(pattern, regex.MULTILINE | (0 if case else regex.IGNORECASE)), score)
 
 
@@ -30,15 +30,40 @@ def any_of(words: str) -> str:
     return f"(?:{'|'.join(longest_first).replace('_', '[ ]')})"
 
 
-class RuleRecogniser(LocalRecognizer):
-    """Runs its rules in order. Unlike Presidio's own it fails closed: a rule out of time stops the note, it is not skipped."""
+def set_of(words: str) -> frozenset[str]:
+    """The blank-separated words as a set."""
+    return frozenset(words.split())
+
+
+class Recogniser(LocalRecognizer):
+    """A recogniser that has nothing to load and says of each finding which of its rules made it."""
+
+    name: str
+
+    def load(self) -> None:
+        """Nothing to load: patterns and word lists are there when the recogniser is made."""
+
+    def finding(self, rule_name: str, label: str, start: int, end: int, score: float) -> RecognizerResult:
+        """One finding as Presidio wants it; its source is "recogniser/rule"."""
+        return RecognizerResult(
+            label,
+            start,
+            end,
+            score,
+            AnalysisExplanation(recognizer=self.name, original_score=score, pattern_name=rule_name),
+            {
+                RecognizerResult.RECOGNIZER_NAME_KEY: f"{self.name}/{rule_name}",
+                RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
+            },
+        )
+
+
+class RuleRecogniser(Recogniser):
+    """Runs its rules in order. Unlike Presidio's own it fails closed: a rule out of time stops the whole note."""
 
     def __init__(self, name: str, rules: tuple[Rule, ...], context: list[str] | None = None) -> None:
         self.rules = rules
         super().__init__(supported_entities=sorted({item.label for item in rules}), name=name, context=context)
-
-    def load(self) -> None:
-        """Nothing to load: rules are compiled when they are written down."""
 
     def accepts(self, item: Rule, match: regex.Match[str]) -> bool:
         """Whether a match is an identifier after all; recognisers that know better override it."""
@@ -47,31 +72,14 @@ class RuleRecogniser(LocalRecognizer):
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """Every accepted match of every rule, as Presidio wants it."""
+        """Every accepted match of every rule."""
         found = []
         for item in self.rules:
             try:
                 for match in item.pattern.finditer(text, timeout=seconds_left()):
                     start, end = match.span("v") if "v" in item.pattern.groupindex else match.span()
                     if start < end and self.accepts(item, match):
-                        found.append(finding(self, item.name, item.label, start, end, item.score))
+                        found.append(self.finding(item.name, item.label, start, end, item.score))
             except TimeoutError:
                 raise too_slow() from None
         return found
-
-
-def finding(
-    recogniser: LocalRecognizer, rule_name: str, label: str, start: int, end: int, score: float
-) -> RecognizerResult:
-    """One finding as Presidio wants it; it says which recogniser and which rule made it."""
-    return RecognizerResult(
-        label,
-        start,
-        end,
-        score,
-        AnalysisExplanation(recognizer=recogniser.name, original_score=score, pattern_name=rule_name),
-        {
-            RecognizerResult.RECOGNIZER_NAME_KEY: f"{recogniser.name}/{rule_name}",
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: recogniser.id,
-        },
-    )

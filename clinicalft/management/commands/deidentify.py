@@ -1,0 +1,101 @@
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from annotation.deid import METHOD_VERSION, replace
+from annotation.deid.batch import NoteLine, find_in_all, read_notes
+from annotation.deid.detect import POLICIES
+from clinicalft.lib.jsonl import JsonlError, dump_line
+
+
+class Command(BaseCommand):
+    """De-identifies the notes of IN.jsonl, lines {"id", "text"} and optionally "known" with what names the patient.
+    OUT.jsonl has {"id", "text", "spans", "deidentified"} for each; it appears only when every note went well."""
+
+    help = __doc__
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("source", type=Path, metavar="IN.jsonl")
+        parser.add_argument("target", type=Path, metavar="OUT.jsonl")
+        parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+        parser.add_argument("--mode", choices=POLICIES, default="tag", help="what replaces an identifier (default tag)")
+        parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        started = time.monotonic()
+        notes = notes_of(options["source"], options["workers"])
+        try:
+            with new_file(options["target"]) as target:
+                by_label = deidentify(notes, target, options["workers"])
+        except OSError as fault:
+            raise CommandError(f"{options['target']} cannot be written: {fault.strerror}.") from fault
+        summary = {
+            "method": METHOD_VERSION,
+            "mode": options["mode"],
+            "n_notes": len(notes),
+            "n_spans": sum(by_label.values()),
+            "by_label": dict(by_label.most_common()),
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        self.stdout.write(json.dumps(summary) if options["json"] else readable(summary, options["target"]))
+
+
+def notes_of(source: Path, workers: int, with_gold: bool = False) -> list[NoteLine]:
+    """The notes of a file. Raises CommandError for a file or a number of workers that cannot be used."""
+    if not 1 <= workers <= 256:
+        raise CommandError(f"--workers counts processes from 1 to 256, not {workers}.")
+    try:
+        with source.open("rb") as stream:
+            return read_notes(stream, with_gold)
+    except JsonlError as fault:
+        raise CommandError(f"{source}: line {fault.line}: {fault.sentence}") from fault
+    except OSError as fault:
+        raise CommandError(f"{source} cannot be read: {fault.strerror}.") from fault
+
+
+def deidentify(notes: list[NoteLine], target: TextIO, workers: int) -> "Counter[str]":
+    """Writes one line for each note; returns how often each label was found. Raises CommandError for a refused note."""
+    by_label: Counter[str] = Counter()
+    for note, found in zip(notes, find_in_all(notes, workers), strict=True):
+        if found.fault:
+            raise CommandError(f"Line {note.line}: {found.fault}")
+        by_label.update(span.label for span in found.spans)
+        line = {
+            "id": note.id,
+            "text": note.text,
+            "spans": [span.as_dict() for span in found.spans],
+            "deidentified": replace(note.text, found.spans).text,
+        }
+        target.write(dump_line(line))
+    return by_label
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[TextIO]:
+    """A file that takes its name only when the block ends well; it is readable by its owner alone."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def readable(summary: dict[str, Any], target: Path) -> str:
+    """The summary as lines for a person."""
+    counts = ", ".join(f"{label} {count}" for label, count in summary["by_label"].items())
+    return (
+        f"{summary['n_notes']} notes, {summary['n_spans']} identifiers in {summary['seconds']} s "
+        f"({summary['method']}, {summary['mode']}): {counts or 'none found'}\n{target}"
+    )
