@@ -30,7 +30,8 @@ function offer(editor, isDecided) {
 
 function onKeydown(editor, event) {
   const { picker, caret, history } = editor;
-  if (picker.press(event)) return;
+  // Ctrl+Enter submits the page, whatever is under the caret.
+  if (picker.press(event) || (event.key === "Enter" && (event.ctrlKey || event.metaKey))) return;
   const unit = caret.unit() ?? -1;
   const span = innermost(history.spans, unit) ?? innermost(history.spans, unit - 1);
   if (event.key === "Enter" && selected(editor)) offer(editor, true);
