@@ -145,3 +145,15 @@ def test_letters_are_text_in_a_field_and_keys_elsewhere(page: Page) -> None:
     page.locator("h1").click()
     page.keyboard.press("?")
     assert page.locator("#keys-sheet").is_visible()
+
+
+def test_ctrl_enter_submits_although_the_caret_stands_in_a_span(page: Page) -> None:
+    open_gallery(page)
+    listen = "button => button.addEventListener('click', () => (window.isPressed = true))"
+    page.locator(".actions .btn-primary").evaluate(listen)
+    page.locator("section [data-key='ctrl+enter']").evaluate("button => button.remove()")
+    page.evaluate(PLACE_CARET, "dyspnoea")
+
+    page.keyboard.press("Control+Enter")
+
+    assert page.evaluate("window.isPressed")
