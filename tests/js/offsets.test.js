@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { offsetMap, trimmed } from "../../static/js/lib/offsets.js";
@@ -54,4 +55,26 @@ test("white space at the ends of a selection is left out, also no-break spaces a
   assert.deepEqual(trimmed(text, 0, text.length), [2, 7]);
   assert.equal(trimmed(text, 7, text.length), null);
   assert.deepEqual(trimmed(text, 3, 5), [3, 5]);
+});
+
+test("the offsets are those that Python counts, on the golden texts of both", () => {
+  const { cases } = JSON.parse(readFileSync(new URL("../golden/spans.json", import.meta.url), "utf8"));
+
+  assert.ok(cases.length > 5);
+  for (const { name, text, n_code_points, n_utf16, spans, inside = [] } of cases) {
+    const map = offsetMap(text);
+    assert.equal(text.length, n_utf16, name);
+    assert.equal(map.length, n_code_points, name);
+    for (const span of spans) {
+      assert.equal(map.toUnit(span.start), span.utf16_start, name);
+      assert.equal(map.toUnit(span.end), span.utf16_end, name);
+      assert.equal(map.toCodePoint(span.utf16_start), span.start, name);
+      assert.equal(map.toCodePoint(span.utf16_end), span.end, name);
+      assert.equal(text.slice(map.toUnit(span.start), map.toUnit(span.end)), span.quote, name);
+    }
+    for (const unit of inside.filter((place) => place > 0 && place < n_utf16)) {
+      assert.equal(map.snap(unit, false), unit - 1, name);
+      assert.equal(map.snap(unit, true), unit + 1, name);
+    }
+  }
 });
