@@ -203,9 +203,8 @@ def project_detail(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 def _rounds(project: Project) -> QuerySet[Round]:
-    return project.rounds.annotate(  # type: ignore[no-any-return]
-        n_slots=Count("assignments"), n_done=Count("assignments", filter=Q(assignments__status="SUBMITTED"))
-    ).prefetch_related("agreements")[:8]
+    answered = Count("assignments", filter=Q(assignments__status="SUBMITTED"))
+    return project.rounds.annotate(n_done=answered).prefetch_related("agreements")[:8]
 
 
 def line_of(project: Project, held: frozenset[Permission]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ def _invite(request: HttpRequest, project: Project | None) -> HttpResponse:
 @project_page(Permission.MEMBER_MANAGE, "GET", "POST")
 def member_change(request: HttpRequest, project: Project, membership_id: int) -> HttpResponse:
     membership = load(Membership, project=project, pk=membership_id)
-    form = RolesForm(request.POST or None, initial={"roles": membership.roles})
+    form = RolesForm(request.POST if request.method == "POST" else None, initial={"roles": membership.roles})
     if request.method == "POST" and form.is_valid():
         actions.change_roles(membership, roles=form.cleaned_data["roles"], by=request.user)
         messages.success(request, f"{membership.user.name} now has these roles.")

@@ -34,7 +34,7 @@ def invitation(cast: Cast, world: Any) -> dict[str, Any]:
 ROWS = {
     "home": Row(get=LOGGED_IN, site=True),
     "login": Row(get=frozenset(), post=frozenset(), public=True),
-    "logout": Row(post=LOGGED_IN, public=True),
+    "logout": Row(post=LOGGED_IN, site=True),
     "password_change": Row(get=LOGGED_IN, post=LOGGED_IN, site=True),
     "password_change_done": Row(get=LOGGED_IN, site=True),
     "preferences": Row(post=LOGGED_IN, site=True),

@@ -55,8 +55,10 @@ def frozen_dataset(cast: Cast, round: Round | None = None, **options: Any) -> Da
 def ready_base_model(cast: Cast, folder: str = "tiny") -> BaseModel:
     """A base model whose row says that it was read; the folder itself is only needed by whoever trains."""
     return BaseModel.objects.create(
-        name=folder, folder=folder, sha256="ab" * 32, n_parameters=1, status=WorkStatus.DONE, registered_by=cast.ada
-    )
+        name=folder, folder=folder, sha256="ab" * 32, n_parameters=1, status=WorkStatus.DONE, registered_by=cast.ada,
+        facts={"architecture": "LlamaForCausalLM", "layers": 2, "hidden": 32, "dtype": "F32", "context": 512,
+               "vocabulary": 300, "size": 4096, "chat_template": "", "files": {}},
+    )  # fmt: skip
 
 
 def write_tiny_model(path: Path) -> None:
