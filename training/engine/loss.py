@@ -61,6 +61,11 @@ def refuse_unusual_head(model: PreTrainedModel, conversation: Conversation, devi
         labels = batch.tokens.masked_fill(~batch.is_learnt, -100)
         own = model(input_ids=batch.tokens, labels=labels, use_cache=False).loss
         ours = loss_sum(model, batch) / batch.is_learnt[:, 1:].sum()
+    if not torch.isfinite(own):
+        raise BadInput(
+            "The base model computes no finite loss for the first conversation; its weights are damaged.",
+            "Copy the base model again, or choose float32 as precision.",
+        )
     slack = TOLERANCE if model.dtype == torch.float32 else 0.05
     if not torch.allclose(own.float(), ours.float(), rtol=slack, atol=slack):
         raise BadInput(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import resource
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ def open_device(machine: MachineConfig) -> torch.device:
     """The device to compute on, with threads and determinism set. Raises BadInput when it is not there."""
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
+    # PEFT 0.21 still asks transformers 5.23 under the old name.
+    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
     torch.set_num_threads(machine.threads)
     if machine.device == "cpu" or (machine.device == "auto" and not torch.cuda.is_available()):
         torch.use_deterministic_algorithms(True)

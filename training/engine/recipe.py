@@ -220,7 +220,7 @@ def _conversations(folder: RunFolder, name: str, tokenizer: Tokenizer, config: R
 
 def _with_adapter(base: PreTrainedModel, config: RunConfig, machine: MachineConfig) -> PeftModel:
     if machine.recompute_activations:
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        base.activation_checkpointing_enable({"use_reentrant": False})
     modules = config.target_modules
     torch.manual_seed(config.seed)
     lora = LoraConfig(

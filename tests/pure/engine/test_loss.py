@@ -1,0 +1,92 @@
+"""The loss is the model's own, whatever way the conversations are laid out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.pure.engine.conftest import conversations
+from training.engine import loss as loss_module
+from training.engine.data import Conversation, encode_conversations
+from training.engine.loss import Batch, loss_sum, refuse_unusual_head
+from training.engine.outcome import BadInput
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Path) -> Any:
+    """The tiny base model in training mode, as updates see it."""
+    return AutoModelForCausalLM.from_pretrained(tiny_base).train()
+
+
+@pytest.fixture(scope="module")
+def items(tiny_base: Path) -> list[Conversation]:
+    """Conversations of mixed lengths."""
+    return encode_conversations(conversations(12), AutoTokenizer.from_pretrained(tiny_base), max_length=64)
+
+
+def gradients(model: Any, loss: torch.Tensor) -> torch.Tensor:
+    """All gradients of a loss in one row."""
+    found = torch.autograd.grad(loss, list(model.parameters()))
+    return torch.cat([value.flatten() for value in found])
+
+
+def test_packed_padded_and_one_by_one_agree_in_loss_and_gradient(model: Any, items: list[Conversation]) -> None:
+    alone = torch.stack([loss_sum(model, Batch([item], CPU, is_packed=False)) for item in items]).sum()
+    padded = loss_sum(model, Batch(items, CPU, is_packed=False))
+    packed = loss_sum(model, Batch(items, CPU, is_packed=True))
+
+    torch.testing.assert_close(padded, alone, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(gradients(model, packed), gradients(model, alone), rtol=1e-3, atol=1e-4)
+
+
+def test_a_packed_conversation_does_not_see_its_neighbour(model: Any, items: list[Conversation]) -> None:
+    first, second, other = items[:3]
+
+    together = [loss_sum(model, Batch([item, second], CPU, is_packed=True)) for item in (first, other)]
+    alone = [loss_sum(model, Batch([item], CPU, is_packed=False)) for item in (first, other)]
+
+    torch.testing.assert_close(together[0] - together[1], alone[0] - alone[1], rtol=1e-4, atol=1e-4)
+
+
+def test_the_loss_is_that_of_the_model_itself(model: Any, items: list[Conversation]) -> None:
+    refuse_unusual_head(model, items[0], CPU)
+
+
+def test_a_model_that_changes_what_its_head_says_is_refused(
+    model: Any, items: list[Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = model.forward
+    monkeypatch.setattr(model, "forward", lambda **values: _doubled(own(**values)))
+
+    with pytest.raises(BadInput, match="LlamaForCausalLM changes the head's output"):
+        refuse_unusual_head(model, items[0], CPU)
+
+
+def test_a_base_model_with_damaged_weights_is_refused(tiny_base: Path, items: list[Conversation]) -> None:
+    damaged = AutoModelForCausalLM.from_pretrained(tiny_base)
+    torch.nn.init.constant_(damaged.model.norm.weight, float("inf"))
+
+    with pytest.raises(BadInput, match="weights are damaged"):
+        refuse_unusual_head(damaged, items[0], CPU)
+
+
+def _doubled(output: Any) -> Any:
+    output.loss = output.loss * 2
+    return output
+
+
+def test_chunks_change_nothing(model: Any, items: list[Conversation], monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = Batch(items, CPU, is_packed=False)
+    whole = loss_sum(model, batch)
+    expected = gradients(model, whole)
+
+    monkeypatch.setattr(loss_module, "CHUNK", 4)
+    chunked = loss_sum(model, batch)
+
+    torch.testing.assert_close(chunked, whole)
+    torch.testing.assert_close(gradients(model, chunked), expected, rtol=1e-4, atol=1e-5)
