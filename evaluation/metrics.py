@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from clinicalft.stats.agreement import summarise
+from clinicalft.stats.agreement import rater_pairs, summarise
 from clinicalft.stats.intervals import clustered_rate, exact_rate
 from clinicalft.stats.ratings import RatingTable
 from clinicalft.stats.results import Estimate
@@ -83,7 +83,7 @@ def question_summary(
 
     Statistics that the answers do not allow are undefined with their reason. With several outputs of one patient each
     interval comes a second time, cluster-robust. Returns {"statistics", "mean", "counts": [[value, label, n]],
-    "n_outputs"}.
+    "pairs": [[rater, rater, their Cohen's kappa, quadratic-weighted where ordered]], "n_outputs"}.
     """
     answered = [rating for rating in ratings if question.key in rating.answers]
     table = RatingTable.from_rows(
@@ -98,6 +98,9 @@ def question_summary(
         "statistics": {name: found.as_dict() for name, found in summarise(table, seed=seed).items()},
         "mean": mean_answer(question, outputs, answered).as_dict() if question.is_numeric else None,
         "counts": [[point.value, point.label, int(n)] for point, n in zip(question.scale, counts, strict=True)],
+        "pairs": [
+            [pair.first, pair.second, (pair.weighted_kappa or pair.kappa).as_dict()] for pair in rater_pairs(table)
+        ],
         "n_outputs": table.n_items,
     }
 
@@ -164,6 +167,19 @@ def match_summary(outputs: Sequence[RatedOutput]) -> dict[str, Any]:
     if not compared:
         rate = Estimate.undefined("exact_match", "no output has a reference that it could equal word for word")
     return {"rate": rate.as_dict(), "matched": matched, "compared": [output.key for output in compared]}
+
+
+def outputs_behind(summary: Mapping[str, Any], pick: str, arm: str = "") -> list[int]:
+    """Keys of the outputs that a number of `round_summary` counts, of one arm or (no `arm`) of all.
+
+    pick: "rated", "matched", "compared", or "counted:FLAG" and "dismissed:FLAG". Raises KeyError for anything else.
+    """
+    what, _, flag = pick.partition(":")
+    if what not in {"rated", "matched", "compared"} | ({"counted", "dismissed"} if flag else set()):
+        raise KeyError(pick)
+    found = [summary["arms"][arm]] if arm else list(summary["arms"].values())
+    places = [each if what == "rated" else each["flags"][flag] if flag else each["match"] for each in found]
+    return [key for place in places for key in place[what]]
 
 
 def confusion(pairs: Iterable[tuple[str, str]], categories: Sequence[str]) -> list[list[int]]:

@@ -1,5 +1,7 @@
 """Who may see which outputs and ratings. Blind means blind here, in the queries, not only on the pages."""
 
+from collections.abc import Iterable
+
 from django.db.models import Q, QuerySet
 
 from annotation.models import NoteStatus
@@ -24,6 +26,20 @@ def waiting_ratings(user: User, rating_round: RatingRound) -> QuerySet[Rating]:
     """The person's ratings that are still to be given in the round, in their own order."""
     mine = own_ratings(user, rating_round.project).filter(rating_round=rating_round, status=RatingStatus.WAITING)
     return mine.filter(rating_round__status=RatingRoundStatus.OPEN).order_by("position")
+
+
+def pending_flags(rating_round: RatingRound, flags: Iterable[str]) -> list[tuple[int, str]]:
+    """(output, flag) pairs that somebody raised and nobody has decided on: harm first, then in the order of raising."""
+    decided = set(rating_round.harm_reviews.values_list("output_id", "flag"))
+    submitted = rating_round.ratings.filter(status=RatingStatus.SUBMITTED).order_by("submitted_at", "pk")
+    found = [
+        (output, flag)
+        for flag in sorted(flags, key=lambda flag: flag != "harm")
+        for output in dict.fromkeys(
+            submitted.filter(**{f"flags__{flag}__raised": True}).values_list("output_id", flat=True)
+        )
+    ]
+    return [pair for pair in found if pair not in decided]
 
 
 def own_rating_rounds(user: User, project: Project) -> QuerySet[RatingRound]:

@@ -38,6 +38,14 @@ ROWS_AT_ONCE = 2000
 REASON_LENGTH = 5
 
 
+class StaleRating(Refused):
+    """The person's other window saved first; `kept` is what is stored, and nothing was overwritten."""
+
+    def __init__(self, kept: Rating) -> None:
+        super().__init__("stale", "You rated this in another window in between. Choose which version to go on with.")
+        self.kept = kept
+
+
 @transaction.atomic
 def open_rating_round(
     *, project: Project, title: str, inferences: Collection[Inference], raters: Collection[User], by: User,
@@ -100,8 +108,10 @@ def save_rating_draft(
     rating: Rating, *, answers: Mapping[str, Any], flags: Mapping[str, Any], by: User, revision: int, comment: str = "",
     seconds: int = 0,
 ) -> Rating:  # fmt: skip
-    """Keeps an unfinished rating, so that it survives a reload. Raises Refused("stale") when `revision` is not the
-    stored one: another window has saved in between. Not audited: nothing was decided yet."""
+    """Keeps an unfinished rating, so that it survives a reload; not audited, because nothing was decided yet.
+
+    Raises StaleRating when `revision` is not the stored one: another window has saved in between.
+    """
     rating = _own(rating, by, revision)
     return _keep(rating, answers, flags, comment, seconds)
 
@@ -137,7 +147,7 @@ def _own(rating: Rating, by: User, revision: int | None) -> Rating:
     )
     check_rate(by, rating)
     if revision is not None and revision != rating.revision:
-        raise Refused("stale", "You rated this in another window in between. Load the page again to go on from there.")
+        raise StaleRating(rating)
     return rating
 
 
@@ -156,7 +166,10 @@ def review_harm(
 ) -> HarmReview:
     """A senior clinician confirms or dismisses a raised flag, with a reason; a dismissed one no longer counts."""
     rating_round = RatingRound.objects.select_for_update(no_key=True).select_related("project").get(pk=rating_round.pk)
-    check_review_harm(by, rating_round, output, flag)
+    decided = output.harm_reviews.filter(rating_round=rating_round, flag=flag).exists()
+    check_review_harm(
+        by, rating_round, flag, list(output.ratings.filter(rating_round=rating_round)), is_decided=decided
+    )
     if outcome not in HarmOutcome.values:
         raise Refused("outcome", "Choose whether you confirm or dismiss it.")
     if len(reason.strip()) < REASON_LENGTH:

@@ -6,7 +6,7 @@ from clinicalft.access import Refused, check_permission, has_permission
 from clinicalft.models import Project, User, WorkStatus
 from clinicalft.roles import Permission
 from evaluation.gates import FEWEST_RATERS, MOST_RATERS
-from evaluation.models import Inference, Output, Rating, RatingRound, RatingRoundStatus, RatingStatus
+from evaluation.models import Inference, Rating, RatingRound, RatingRoundStatus, RatingStatus
 
 
 def check_open_rating_round(user: User, project: Project) -> None:
@@ -81,11 +81,14 @@ def check_see_outputs(user: User, inference: Inference) -> None:
         raise Refused("blind", "You rate these outputs, so this is hidden from you until the round is closed.")
 
 
-def check_review_harm(user: User, rating_round: RatingRound, output: Output, flag: str) -> None:
-    """A senior clinician who did not rate the output decides on a raised flag, once, after everybody has rated it."""
+def check_review_harm(
+    user: User, rating_round: RatingRound, flag: str, ratings: Sequence[Rating], *, is_decided: bool
+) -> None:
+    """A senior clinician who did not rate the output decides on a raised flag, once, after everybody has rated it.
+
+    ratings: all those of the output in the round; is_decided: whether somebody has decided on this flag already.
+    """
     check_permission(user, Permission.HARM_REVIEW, rating_round.project)
-    check_see_results(user, rating_round)
-    ratings = list(Rating.objects.filter(rating_round=rating_round, output=output))
     if not any(rating.flags.get(flag, {}).get("raised") for rating in ratings):
         raise Refused("not-raised", "Nobody raised this flag on this output.")
     if any(rating.rater_id == user.pk for rating in ratings):
@@ -93,5 +96,5 @@ def check_review_harm(user: User, rating_round: RatingRound, output: Output, fla
     n_waiting = sum(rating.status == RatingStatus.WAITING for rating in ratings)
     if n_waiting and rating_round.status == RatingRoundStatus.OPEN:
         raise Refused("waiting", f"{n_waiting} of its ratings are still to come; decide when all have seen it.")
-    if output.harm_reviews.filter(rating_round=rating_round, flag=flag).exists():
+    if is_decided:
         raise Refused("reviewed", "Somebody has decided on this flag already.")

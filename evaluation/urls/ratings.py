@@ -1,3 +1,18 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from evaluation.views import rating_rounds, ratings
+
+urlpatterns = [
+    path("rating-rounds/", rating_rounds.rating_round_list, name="rating-round-list"),
+    path("rating-rounds/open/", rating_rounds.rating_round_open, name="rating-round-open"),
+    path("rating-rounds/<int:number>/", rating_rounds.rating_round_detail, name="rating-round-detail"),
+    path("rating-rounds/<int:number>/rows/", rating_rounds.rating_round_rows, name="rating-round-rows"),
+    path("rating-rounds/<int:number>/close/", rating_rounds.rating_round_close, name="rating-round-close"),
+    path("rating-rounds/<int:number>/harm/", rating_rounds.harm_list, name="harm-list"),
+    path("rating-rounds/<int:number>/harm/review/", rating_rounds.harm_review, name="harm-review"),
+    path("rate/", ratings.rating_list, name="rating-list"),
+    path("rate/<int:number>/", ratings.rating_next, name="rating-next"),
+    path("rate/<int:number>/<int:position>/", ratings.rating_work, name="rating-work"),
+    path("rate/<int:number>/<int:position>/draft/", ratings.rating_draft, name="rating-draft"),
+    path("rate/<int:number>/<int:position>/submit/", ratings.rating_submit, name="rating-submit"),
+]

@@ -1,10 +1,11 @@
-// One row per question: a digit answers the framed row and goes on, up and down move the frame, x opens the flag of the row.
+// One row per question: a digit answers the framed row and goes on, up and down move the frame.
 //
-// A flag wants its words marked: opening it tells the page `rating-flag` {row}; `spans-changed` with spans of that label
-// shows them in the row's [data-part=flag-spans].
+// A row with data-flag is answered no or yes; yes opens the rows with it as data-parent, no closes them and takes back the
+// words that were marked for it. Marking words under its label in any span editor of the page is a yes, too.
 import { keyName } from "../lib/keys.js";
 
-const KEY_NOTES = "1 to 9: answer the framed question|up, down: previous or next question|x: flag the framed question";
+const KEY_NOTES = "1 to 9: answer the framed question|up, down: previous or next question";
+const EDITORS = "[data-module~=span-editor]";
 
 class Rating {
   constructor(root) {
@@ -12,21 +13,24 @@ class Rating {
     this.rows = [...root.querySelectorAll("[data-part=row]")];
     this.count = root.querySelector("[data-part=count]");
     this.dots = root.querySelector("[data-part=dots]");
+    this.seconds = document.querySelector("[data-part=seconds]");
+    this.marked = new Map();
     this.abort = new AbortController();
     root.dataset.keyNotes ??= KEY_NOTES;
     const { signal } = this.abort;
     document.addEventListener("keydown", (event) => this.onKeydown(event), { signal });
-    root.addEventListener("change", () => this.show(), { signal });
+    document.addEventListener("spans-changed", (event) => this.onSpans(event.target, event.detail.spans), { signal });
+    root.addEventListener("change", (event) => this.onChange(event.target), { signal });
     root.addEventListener("focusin", (event) => this.frame(event.target.closest("[data-part=row]")), { signal });
-    root.addEventListener("click", (event) => this.onClick(event), { signal });
-    document.addEventListener("spans-changed", (event) => this.showSpans(event.detail.spans), { signal });
-    this.dots?.replaceChildren(...this.rows.map(() => document.createElement("i")));
-    this.frame(this.rows.find((row) => !this.isAnswered(row)) ?? this.rows[0]);
+    this.clock = setInterval(() => !document.hidden && this.seconds && this.seconds.value++, 1000);
+    this.frame(this.shown().find((row) => !this.isAnswered(row)) ?? this.rows[0]);
     this.show();
   }
 
-  answers = (row) => [...row.querySelectorAll("input[type=radio][data-part=answer]")];
+  shown = () => this.rows.filter((row) => !row.hidden);
+  answers = (row) => [...row.querySelectorAll("input[data-part=answer]")];
   isAnswered = (row) => this.answers(row).some((input) => input.checked);
+  rowOf = (name) => this.rows.find((row) => row.dataset.row === name);
 
   frame(row) {
     if (!row || row === this.current) return;
@@ -36,7 +40,8 @@ class Rating {
   }
 
   go(step) {
-    const row = this.rows[this.rows.indexOf(this.current) + step];
+    const shown = this.shown();
+    const row = shown[shown.indexOf(this.current) + step];
     if (!row) return;
     this.frame(row);
     const answers = this.answers(row);
@@ -51,7 +56,6 @@ class Rating {
     const name = keyName(event);
     if (/^[1-9]$/.test(name)) this.answer(Number(name));
     else if (name === "down" || name === "up") this.go(name === "down" ? 1 : -1);
-    else if (name === "x" && this.current.querySelector("[data-part=flag]")) this.current.querySelector("[data-part=flag]").click();
     else return;
     event.preventDefault();
   }
@@ -59,43 +63,61 @@ class Rating {
   answer(digit) {
     const input = this.answers(this.current)[digit - 1];
     if (!input) return;
+    this.choose(input);
+    this.go(1);
+  }
+
+  choose(input) {
     input.checked = true;
     input.dispatchEvent(new Event("change", { bubbles: true }));
-    const isFlagged = this.current.querySelector("[data-part=flag][aria-expanded=true]");
-    if (!isFlagged) this.go(1);
   }
 
-  onClick(event) {
-    const flag = event.target.closest("[data-part=flag]");
-    if (!flag) return;
-    const row = flag.closest("[data-part=row]");
-    const choices = row.querySelector("[data-part=flag-choices]");
-    choices.hidden = !choices.hidden;
-    flag.setAttribute("aria-expanded", !choices.hidden);
-    this.frame(row);
-    // A closed flag sends nothing, and an opened one has to be filled in.
-    for (const input of choices.querySelectorAll("input")) input.disabled = choices.hidden;
-    if (!choices.hidden) choices.querySelector("input").focus();
-    this.root.dispatchEvent(new CustomEvent("rating-flag", { bubbles: true, detail: { row: row.dataset.row, isOpen: !choices.hidden } }));
-    this.root.dispatchEvent(new Event("change", { bubbles: true }));
+  onChange(input) {
+    const row = input.closest("[data-part=row]");
+    if (row?.dataset.flag !== undefined) this.open(row, input.value === "yes");
+    this.show();
   }
 
-  showSpans(spans) {
-    for (const row of this.rows) {
-      const place = row.querySelector("[data-part=flag-spans]");
-      const own = spans.filter((span) => span.label === row.dataset.row);
-      if (place) place.textContent = own.length ? own.map((span) => `\u201c${span.quote}\u201d`).join(", ") : place.dataset.empty;
+  /** Opens or closes what a flag asks; closed, it sends nothing and its marked words are taken back. */
+  open(row, isOpen) {
+    for (const part of this.root.querySelectorAll(`[data-parent="${row.dataset.row}"]`)) {
+      part.hidden = !isOpen;
+      if (part.matches("fieldset")) part.disabled = !isOpen;
+    }
+    if (isOpen) return;
+    for (const editor of document.querySelectorAll(EDITORS)) editor.dispatchEvent(new CustomEvent("span-remove", { detail: { label: row.dataset.row } }));
+  }
+
+  onSpans(editor, spans) {
+    this.marked.set(editor, spans);
+    // Editors that have not changed yet say what they began with.
+    for (const other of document.querySelectorAll(EDITORS)) if (!this.marked.has(other)) this.marked.set(other, JSON.parse(other.querySelector("[data-part=value]")?.value || "[]"));
+    const all = [...this.marked.values()].flat();
+    for (const place of this.root.querySelectorAll("[data-part=evidence]")) {
+      const own = all.filter((span) => span.label === place.dataset.label);
+      const quotes = place.querySelector("[data-part=quotes]");
+      quotes.textContent = own.length ? own.map((span) => `\u201c${span.quote}\u201d`).join(", ") : quotes.dataset.empty;
+      const yes = this.answers(this.rowOf(place.dataset.label)).find((input) => input.value === "yes");
+      if (own.length && !yes.checked) this.choose(yes);
     }
   }
 
   show() {
-    const n = this.rows.filter(this.isAnswered).length;
-    if (this.count) this.count.textContent = `${n} of ${this.rows.length} answered`;
-    this.rows.forEach((row, i) => this.dots?.children[i].classList.toggle("is-done", this.isAnswered(row)));
+    const shown = this.shown();
+    const n = shown.filter(this.isAnswered).length;
+    if (this.count) this.count.textContent = `${n} of ${shown.length} answered`;
+    this.dots?.replaceChildren(
+      ...shown.map((row) => Object.assign(document.createElement("i"), { className: this.isAnswered(row) ? "is-done" : "" })),
+    );
+  }
+
+  destroy() {
+    this.abort.abort();
+    clearInterval(this.clock);
   }
 }
 
 export function mount(root) {
   const rating = new Rating(root);
-  return () => rating.abort.abort();
+  return () => rating.destroy();
 }
