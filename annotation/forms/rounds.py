@@ -39,18 +39,18 @@ class RoundForm(forms.Form):
     )  # fmt: skip
     schema = forms.ModelChoiceField(Schema.objects.none(), required=False, empty_label=NEW, label="Schema version")
     schema_title = forms.CharField(
-        max_length=120, required=False, label="Title of the schema",
+        max_length=120, label="Title of the schema",
         help_text="The title of an existing one makes its next version.",
     )  # fmt: skip
     guideline = forms.ModelChoiceField(
         Guideline.objects.none(), required=False, empty_label=NEW, label="Guideline version"
     )
     guideline_title = forms.CharField(
-        max_length=120, required=False, label="Title of the guideline",
+        max_length=120, label="Title of the guideline",
         help_text="The title of an existing one makes its next version; annotators then see what changed.",
     )  # fmt: skip
     guideline_text = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 12}), required=False, label="How to annotate",
+        widget=forms.Textarea(attrs={"rows": 12}), label="How to annotate",
         help_text="Markdown: headings, lists, tables, emphasis. Links and images stay plain text.",
     )  # fmt: skip
     batch = forms.ModelChoiceField(Batch.objects.none(), required=False, empty_label="All batches", label="Notes of")
@@ -85,6 +85,17 @@ class RoundForm(forms.Form):
         for kind in KINDS.values():
             for field in kind.schema_fields:
                 self.fields[f"{kind.name}-{field.name}"] = _made(field)
+        if self.is_bound:
+            self._release_unneeded()
+
+    def _release_unneeded(self) -> None:
+        """What belongs to another kind, or to a version that exists already, need not be filled in."""
+        kept = "" if self.data.get("schema") else self.data.get("kind", "")
+        unneeded = [name for name in self.fields if "-" in name and not name.startswith(f"{kept}-")]
+        unneeded += ["schema_title"] if self.data.get("schema") else []
+        unneeded += ["guideline_title", "guideline_text"] if self.data.get("guideline") else []
+        for name in unneeded:
+            self.fields[name].required = False
 
     def schema_groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """For each kind, the fields that make a schema of it."""
@@ -94,10 +105,6 @@ class RoundForm(forms.Form):
         values = super().clean() or self.cleaned_data
         if kind := values.get("kind"):
             self._clean_schema(kind, values)
-        if not values.get("guideline"):
-            for name in ("guideline_title", "guideline_text"):
-                if not values.get(name, "").strip() and name not in self.errors:
-                    self.add_error(name, "Fill this in, or choose a version that exists.")
         people, overlap = values.get("annotators"), values.get("overlap")
         if people is not None and overlap and len(people) < overlap:
             self.add_error("annotators", f"Choose at least {overlap} people: so many read each shared item.")
@@ -108,9 +115,9 @@ class RoundForm(forms.Form):
             if chosen.kind != kind:
                 self.add_error("schema", f"This schema is for {chosen.get_kind_display().lower()}. Choose another.")
             return
-        if not values.get("schema_title", "").strip():
-            self.add_error("schema_title", "Give the new schema a title, or choose a version that exists.")
         fields = KINDS[kind].schema_fields
+        if any(f"{kind}-{field.name}" in self.errors for field in fields):
+            return
         raw = {field.name: values.get(f"{kind}-{field.name}") for field in fields}
         try:
             self.content = KINDS[kind].schema({name: value for name, value in raw.items() if value is not None})
@@ -141,8 +148,10 @@ class RoundForm(forms.Form):
 
 
 def _made(field: SchemaField) -> forms.Field:
-    """A field of a form for a field of a schema. Whether it is needed is the kind's to say."""
-    same: dict[str, Any] = {"label": field.label, "help_text": field.help, "initial": field.initial, "required": False}
+    """A field of a form for a field of a schema."""
+    same: dict[str, Any] = {
+        "label": field.label, "help_text": field.help, "initial": field.initial, "required": field.required,
+    }  # fmt: skip
     if field.widget == "number":
         return forms.IntegerField(**same)
     if field.widget == "check":

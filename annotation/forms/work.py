@@ -5,10 +5,15 @@ from django import forms
 from annotation.models import SkipReason
 
 
+class PayloadField(forms.JSONField):
+    # An empty payload is a payload: what is missing in it is the kind's to say.
+    empty_values = (None, "")
+
+
 class WorkForm(forms.Form):
     """An answer as it stands on the page: the payload as JSON, and which saved version it was made from."""
 
-    payload = forms.JSONField()
+    payload = PayloadField()
     revision = forms.IntegerField(min_value=0)
     seconds = forms.IntegerField(min_value=0, required=False)
     comment = forms.CharField(required=False, max_length=2000)

@@ -33,7 +33,7 @@ def round_list(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(Permission.ROUND_OPEN, "GET", "POST")
 def round_open(request: HttpRequest, project: Project) -> HttpResponse:
-    form = RoundForm(request.POST or None, project=project)
+    form = RoundForm(request.POST if request.method == "POST" else None, project=project)
     preview = guideline_html(request.POST.get("guideline_text", "")) if "preview" in request.POST else ""
     if not preview and form.is_valid():
         try:
@@ -97,7 +97,9 @@ def round_close(request: HttpRequest, project: Project, number: int) -> HttpResp
 def annotators_add(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     round = _round(project, number)
     check_add_annotators(request.user, round)
-    form = AnnotatorsForm(request.POST or None, people=annotators_of(project).exclude(seats__round=round))
+    form = AnnotatorsForm(
+        request.POST if request.method == "POST" else None, people=annotators_of(project).exclude(seats__round=round)
+    )
     if form.is_valid():
         rounds.add_annotators(round, annotators=list(form.cleaned_data["annotators"]), by=request.user)
         return redirect("annotation:round-detail", slug=project.slug, number=number)
@@ -119,7 +121,7 @@ def item_withdraw(request: HttpRequest, project: Project, number: int, item_numb
         Item.objects.select_related("round__project"), round__project=project, round__number=number, number=item_number
     )
     check_withdraw_item(request.user, item)
-    form = WithdrawForm(request.POST or None)
+    form = WithdrawForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         rounds.withdraw_item(item, by=request.user, reason=form.cleaned_data["reason"])
         messages.success(request, f"{item} is withdrawn from the round.")

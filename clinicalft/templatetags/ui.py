@@ -178,7 +178,7 @@ def field(bound: BoundField, help: str = "") -> dict[str, Any]:
         "prefix": bound.id_for_label or bound.auto_id,
         "described_by": " ".join(ids),
         "is_choices": is_choices,
-        "is_radio": isinstance(widget, RadioSelect),
+        "is_radio": isinstance(widget, RadioSelect) and not isinstance(widget, CheckboxSelectMultiple),
         "is_check": is_check,
         "is_file": isinstance(widget, FileInput),
         "is_optional": not bound.field.required and not is_check,

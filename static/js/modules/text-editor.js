@@ -3,7 +3,7 @@
 export function mount(root) {
   const field = root.querySelector("[data-part=words-of]");
   const payload = root.querySelector("[data-part=payload]");
-  const count = root.querySelector("[data-part=count]");
+  const count = root.querySelector("[data-part=n-words]");
   const undo = root.querySelector("[data-part=undo]");
   const [least, most] = [Number(field.dataset.min), Number(field.dataset.max)];
   // The browser's own undo knows every keystroke of a text area; ours would only get in its way.
