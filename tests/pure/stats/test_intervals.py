@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from clinicalft.stats.intervals import BadCounts, clustered_rate, exact_rate, largest_k, required_n, wilson_rate
+
+FEW = settings(max_examples=50, deadline=None)
 
 
 def test_limits_of_newcombe_1998_table_1() -> None:
@@ -29,6 +31,7 @@ def test_none_in_500_is_compatible_with_six_in_a_thousand() -> None:
     assert upper.se is None
 
 
+@FEW
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_limits_equal_statsmodels(k: int, n: int) -> None:
     k = min(k, n)
@@ -76,6 +79,7 @@ def test_most_events_that_still_show_less_than_two_percent(n: int, k: int | None
     assert largest_k(n, 0.02) == k
 
 
+@FEW
 @given(st.integers(0, 20), st.sampled_from([0.005, 0.02, 0.1, 0.5, 0.97]))
 def test_required_n_and_largest_k_undo_each_other(k: int, target: float) -> None:
     n = required_n(k, target)
