@@ -182,7 +182,7 @@ def finish_import(lease: jobs.Lease, rejected: Sequence[Rejected], *, method: st
 def fail_import(lease: jobs.Lease, sentence: str, rejected: Sequence[Rejected] = ()) -> None:
     """Ends an import that brought nothing in, with the reason and the rows at fault."""
     batch = _held(lease)
-    jobs.fail(lease, sentence, rejected=listed(rejected))
+    jobs.fail(lease, sentence, phase="", rejected=listed(rejected))
     _remove(batch)
 
 

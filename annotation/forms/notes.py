@@ -1,7 +1,7 @@
 """Forms of steps 1 and 2: they parse and clean, and never save."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -12,46 +12,25 @@ from annotation import importers
 from annotation.deid import LABELS
 from annotation.models import NoteStatus
 
-# Field of ours -> label and help, in the groups in which the page shows them. The day a note was written is an
-# identifier itself, so it is not offered.
-FIELDS: dict[str, dict[str, tuple[str, str]]] = {
+# Field of ours -> label, in the groups in which the page shows them. The day a note was written is not offered: it
+# identifies.
+FIELDS: dict[str, dict[str, str]] = {
     "The note": {
-        "text": ("Text", "The note itself. The only one that must be there."),
-        "source_id": ("Note id", "Keeps a note from being imported twice. Encrypted."),
-        "language": ("Language", "en, es, ar ..."),
-        "specialty": ("Specialty", ""),
-        "site": ("Site", "Ward, clinic or hospital."),
+        "text": "Text of the note", "source_id": "Note id", "language": "Language (en, es ...)",
+        "specialty": "Specialty", "site": "Site",
     },
-    "The patient": {
-        "patient_id": ("Patient id", "Keeps one patient's notes together. Encrypted."),
-        "sex": ("Sex", ""),
-        "age": ("Age", "In years; kept as a band, 90 and over as one."),
+    "The patient": {"patient_id": "Patient id", "sex": "Sex", "age": "Age in years (kept as a band)"},
+    "What names the patient: kept encrypted, and looked for in the notes": {
+        "first_name": "First name", "middle_name": "Middle name", "last_name": "Last name",
+        "other_names": "Other names, relatives", "birth_date": "Date of birth", "mrn": "Medical record number",
+        "phone": "Telephone", "email": "E-mail", "ssn": "Social security number",
+        "health_plan_id": "Health plan number", "account": "Account number", "address": "Address", "city": "City",
+        "zip": "ZIP code", "other_ids": "Other numbers",
     },
-    "What names the patient": {
-        "first_name": ("First name", ""),
-        "middle_name": ("Middle name", ""),
-        "last_name": ("Last name", ""),
-        "other_names": ("Other names", "Relatives, maiden name, aliases."),
-        "birth_date": ("Date of birth", ""),
-        "mrn": ("Medical record number", ""),
-        "phone": ("Telephone", ""),
-        "email": ("E-mail", ""),
-        "ssn": ("Social security number", ""),
-        "health_plan_id": ("Health plan number", ""),
-        "account": ("Account number", ""),
-        "address": ("Address", ""),
-        "city": ("City", ""),
-        "zip": ("ZIP code", ""),
-        "other_ids": ("Other numbers", ""),
-    },
-    "Answers that came with it": {
-        "label": ("Gold label", "A class that somebody has given the note already."),
-        "annotation": ("Gold annotation", "A whole answer, as an object."),
-    },
-}
-OFFERED = frozenset(name for group in FIELDS.values() for name in group)
-
-
+    "An answer that came with it": {"label": "Gold label (a class)", "annotation": "Gold annotation (an object)"},
+}  # fmt: skip
+OFFERED = {name: label for group in FIELDS.values() for name, label in group.items()}
+CHOICES = [("", "Leave it out"), *((title, list(group.items())) for title, group in FIELDS.items())]
 UNREADABLE = "The marks could not be read, so nothing was saved. Load the page again."
 
 
@@ -80,40 +59,31 @@ class UploadForm(forms.Form):
 
 
 class MappingForm(forms.Form):
-    """Which column of the file is which field of ours, and what becomes of bad rows."""
+    """What each column of a file is: one choice per column, `initial` being field of ours -> column."""
 
-    skip_bad_rows = forms.TypedChoiceField(
-        label="If rows have problems",
-        choices=[("", "Import nothing: I will mend the file"), ("yes", "Import the good rows and list the rest")],
-        widget=forms.RadioSelect,
-        coerce=bool,
-        required=False,
-        empty_value=False,
-    )
-
-    def __init__(self, *args: Any, columns: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, columns: Sequence[str], initial: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [("", "not in this file"), *((column, column) for column in columns)]
-        for group in FIELDS.values():
-            for name, (label, help_text) in group.items():
-                self.fields[name] = forms.ChoiceField(
-                    label=label, help_text=help_text, choices=choices, required=name in importers.REQUIRED
-                )
-        self.fields["text"].error_messages["required"] = "Choose the column that holds the text of the notes."
-
-    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """The mapping's fields as the page shows them."""
-        return [(title, [self[name] for name in names]) for title, names in FIELDS.items()]
+        self.columns = {f"column_{i}": column for i, column in enumerate(columns)}
+        guess = {column: name for name, column in initial.items()}
+        for name, column in self.columns.items():
+            self.fields[name] = forms.ChoiceField(
+                label=column, choices=CHOICES, required=False, initial=guess.get(column, ""),
+                widget=forms.Select(attrs={"class": "form-select", "aria-label": f"What {column} is"}),
+            )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
-        chosen = list(self.mapping().values())
-        for column in {column for column in chosen if chosen.count(column) > 1}:
-            raise forms.ValidationError(f"Column {column} is chosen twice. Each column can be one thing only.")
+        chosen = [self.cleaned_data.get(name) for name in self.columns]
+        twice = sorted({str(name) for name in chosen if name and chosen.count(name) > 1})
+        if twice:
+            raise forms.ValidationError(f"Two columns are chosen as “{OFFERED[twice[0]]}”. Leave one of them out.")
+        if "text" not in chosen:
+            raise forms.ValidationError("Choose the column that holds the text of the notes.")
         return self.cleaned_data
 
     def mapping(self) -> dict[str, str]:
-        """Field of ours -> column, for what is in the file."""
-        return {name: self.cleaned_data[name] for name in sorted(OFFERED) if self.cleaned_data.get(name)}
+        """Field of ours -> column, for what is to be imported."""
+        chosen = {self.cleaned_data.get(name): column for name, column in self.columns.items()}
+        return {name: chosen[name] for name in OFFERED if name in chosen}
 
 
 class ReviewForm(forms.Form):
@@ -151,9 +121,14 @@ class ReleaseForm(forms.Form):
 class NoteFilterForm(forms.Form):
     """Filters of the list of released notes."""
 
-    q = forms.CharField(required=False, max_length=200, label="Words in the text", strip=True)
-    batch = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
-    specialty = forms.ChoiceField(required=False)
+    q = forms.CharField(
+        required=False, max_length=200, label="Words in the text",
+        widget=forms.TextInput(attrs={"class": "form-control", "type": "search"}),
+    )  # fmt: skip
+    batch = forms.TypedChoiceField(
+        required=False, coerce=int, empty_value=None, widget=forms.Select(attrs={"class": "form-select"})
+    )
+    specialty = forms.ChoiceField(required=False, widget=forms.Select(attrs={"class": "form-select"}))
 
     def __init__(self, *args: Any, batches: Sequence[int], specialties: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -58,8 +58,8 @@ def _counts(batches: Iterable[Batch]) -> dict[int, Counter[str]]:
 
 @project_page(Permission.NOTE_IMPORT, "GET", "POST")
 def batch_upload(request: HttpRequest, project: Project) -> HttpResponse:
-    form = UploadForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    if form.is_valid():
         name, content = form.cleaned_data["file"]
         actions.upload_file(project=project, file_name=name, content=content, by=request.user)
         return redirect("annotation:batch-preview", slug=project.slug)
@@ -76,17 +76,18 @@ def batch_preview(request: HttpRequest, project: Project) -> HttpResponse:
         return redirect("annotation:batch-upload", slug=project.slug)
     seen = importers.preview(upload.content.encode(), upload.file_name)
     guess = {name: column for name, column in seen.mapping.items() if name in OFFERED}
-    form = MappingForm(request.POST or None, initial={**guess, "skip_bad_rows": ""}, columns=seen.columns)
-    if request.method == "POST" and form.is_valid() and request.POST.get("act") == "import":
+    form = MappingForm(request.POST or None, initial=guess, columns=seen.columns)
+    act = request.POST.get("act")
+    if request.method == "POST" and form.is_valid() and act in ("all", "good"):
         batch = actions.import_notes(
             project=project, file_name=upload.file_name, content=upload.content, mapping=form.mapping(),
-            skip_bad_rows=form.cleaned_data["skip_bad_rows"], by=request.user,
+            skip_bad_rows=act == "good", by=request.user,
         )  # fmt: skip
         return redirect("annotation:batch-detail", slug=project.slug, number=batch.number)
-    mapping = form.mapping() if form.is_valid() else {} if form.is_bound else guess
+    mapping = guess if not form.is_bound else form.mapping() if form.is_valid() else {}
     context = {
         "project": project, "upload": upload, "seen": seen, "form": form, **_problems(upload, mapping),
-        "shown": [[row.get(column, "") for column in seen.columns] for row in seen.rows],
+        "columns": [(form[name], [row.get(column, "") for row in seen.rows]) for name, column in form.columns.items()],
         "crumbs": _crumbs(project, "Import notes", "annotation:batch-upload", "Look at the file"),
     }  # fmt: skip
     return render(request, "annotation/batch_preview.html", context, status=422 if form.errors else 200)

@@ -154,14 +154,16 @@ class PrivacyReview {
     const span = this.panes.map((pane) => selectedSpan(pane)).find(Boolean);
     const finding = this.find(this.current);
     if (span) this.ask(getSelection().getRangeAt(0).getBoundingClientRect(), "Tag these words as", (label) => this.add([{ ...span, label }]));
-    else if (finding && !finding.on) this.change(finding.id, { on: true });
-    else this.say("Select the words to tag first.");
+    else if (finding && !finding.on) {
+      this.change(finding.id, { on: true });
+      this.say(`Tagged as ${this.labelOf(finding).name}.`);
+    } else this.say("Select the words to tag first.");
   }
 
   retag() {
     const finding = this.find(this.current);
     if (!finding) return this.say("Go to a hit first, with n.");
-    this.ask(this.rowOf(finding.id).getBoundingClientRect(), "Another label for this", (label) => this.change(finding.id, { label, on: true }));
+    this.ask(this.rowOf(finding.id).getBoundingClientRect(), "Another label for this", (label) => this.change(finding.id, { label, on: true, source: "person" }));
   }
 
   ask(rect, title, act) {
@@ -231,7 +233,7 @@ class PrivacyReview {
       const badge = row.querySelector(".label-badge");
       badge.className = `label-badge label-bg-${label.color}`;
       badge.textContent = label.value[0];
-      row.querySelector("[data-part=name]").textContent = label.name;
+      Object.assign(row.querySelector("[data-part=name]"), { textContent: label.value, title: label.name });
       row.querySelector("[data-part=how]").textContent = this.stateOf(finding);
       row.classList.toggle("is-off", !finding.on && Boolean(finding.settled));
       row.classList.toggle("is-shown", finding.id === this.current);

@@ -1,0 +1,120 @@
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from annotation import importers
+from annotation.actions.batches import import_notes
+from annotation.models import Batch
+from clinicalft.access import Refused, has_permission
+from clinicalft.models import BackgroundWork, Project, User, WorkStatus
+from clinicalft.roles import Permission
+
+POLL_SECONDS = 0.5
+
+
+class Command(BaseCommand):
+    """Imports a file of notes (JSON Lines, CSV or plain text) into a project's quarantine and de-identifies them.
+
+    A worker does it in the background; --wait stays until both have ended, and then a failure is a non-zero exit.
+    """
+
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("project", help="its short name, as in the address of its pages")
+        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("--mapping", help='{field of ours: column}, such as {"text": "note"}; guessed without it')
+        parser.add_argument("--by", metavar="EMAIL", help="who imports; needed when several privacy officers could")
+        parser.add_argument("--skip-bad-rows", action="store_true", help="import the good rows and list the rest")
+        parser.add_argument("--wait", action="store_true", help="wait until the notes are de-identified")
+        parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"There is no project {options['project']}.")
+        path: Path = options["file"]
+        try:
+            data = path.read_bytes()
+            given = _mapping(options["mapping"])
+            mapping = importers.preview(data, path.name).mapping if given is None else given
+            importers.check_mapping(mapping)
+            importers.decoded(data, path.name)
+            batch = import_notes(
+                project=project, file_name=path.name, content=data.decode(), mapping=mapping,
+                skip_bad_rows=options["skip_bad_rows"], by=_importer(project, options["by"]),
+            )  # fmt: skip
+        except OSError as fault:
+            raise CommandError(f"{path} cannot be read: {fault.strerror}.") from fault
+        except (importers.ImportFault, Refused) as fault:
+            raise CommandError(str(fault)) from fault
+        if options["wait"]:
+            self.wait(batch)
+        self.report(batch, options["json"])
+
+    def wait(self, batch: Batch) -> None:
+        """Until the import and then the de-identification of `batch` have ended."""
+        self.follow(batch, "import")
+        for work in batch.deidentifications.all():
+            self.follow(work, "de-identification")
+
+    def follow(self, work: BackgroundWork, what: str) -> None:
+        said = ""
+        while not work.is_finished:
+            time.sleep(POLL_SECONDS)
+            work.refresh_from_db()
+            line = f"{what}: {work.get_status_display().lower()}, {work.n_done} of {work.n_total or '?'} notes"
+            if line != said:
+                self.stderr.write(line)
+                said = line
+        if work.status == WorkStatus.FAILED and what != "import":
+            raise CommandError(f"The {what} failed: {work.error}")
+
+    def report(self, batch: Batch, as_json: bool) -> None:
+        batch.refresh_from_db()
+        states = dict.fromkeys(("IMPORTED", "DEIDENTIFIED", "HELD"), 0)
+        for status in batch.notes.values_list("status", flat=True):
+            states[status] = states.get(status, 0) + 1
+        if as_json:
+            summary = {
+                "project": batch.project.slug, "batch": batch.number, "status": batch.status, "error": batch.error,
+                "n_notes": batch.n_notes, "n_rejected": len(batch.rejected), "rejected": batch.rejected,
+                "notes": states,
+            }  # fmt: skip
+            self.stdout.write(json.dumps(summary))
+        else:
+            self.stdout.write(f"Batch {batch.number}: {batch.get_status_display().lower()}, {batch.n_notes} notes.")
+            for line, column, sentence in batch.rejected:
+                self.stdout.write(f"Line {line}{f', column {column}' if column else ''}: {sentence}")
+        if batch.status == WorkStatus.FAILED:
+            raise CommandError(batch.error)
+
+
+def _mapping(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    try:
+        mapping = json.loads(text)
+    except json.JSONDecodeError as fault:
+        raise CommandError(f"--mapping is not JSON: column {fault.colno}: {fault.msg}.") from fault
+    if not isinstance(mapping, dict) or not all(isinstance(value, str) for value in mapping.values()):
+        raise CommandError('--mapping must be one object of texts, such as {"text": "note"}.')
+    return mapping
+
+
+def _importer(project: Project, email: str | None) -> User:
+    """The person named, or the only one who may import into the project."""
+    if email:
+        user = User.objects.filter(email__iexact=email).first()
+        if user is None:
+            raise CommandError(f"There is nobody with the address {email}.")
+        return user
+    members = User.objects.filter(memberships__project=project, is_active=True)
+    may = [user for user in members if has_permission(user, Permission.NOTE_IMPORT, project)]
+    if len(may) != 1:
+        found = "nobody" if not may else f"{len(may)} people"
+        raise CommandError(f"In this project {found} may import notes: say who does, with --by EMAIL.")
+    return may[0]
