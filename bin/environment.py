@@ -87,9 +87,10 @@ def requirements(extras: tuple[str, ...]) -> list[str]:
 def browser_libraries(*, for_tests: bool = False) -> None:
     """node_modules from package-lock.json, by npm from the PATH or else from a Python package."""
     stamp = NODE_MODULES / "clinicalft.json"
-    wanted = {"files": _digest("package.json", "package-lock.json"), "dev": for_tests}
     have = _read_stamp(stamp)
-    if have.get("files") == wanted["files"] and (have.get("dev") or not for_tests):
+    for_tests = for_tests or have.get("dev", False)
+    wanted = {"files": _digest("package.json", "package-lock.json"), "dev": for_tests}
+    if have == wanted:
         return
     say("installing the browser libraries (npm ci)")
     environment = dict(os.environ)

@@ -109,7 +109,7 @@ def chromium() -> str:
     pytest.fail("There is no Chromium: apt-get install chromium, or set CHROMIUM to the path of one.")
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 30, every: float = 0.1) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> Any:
     """The first true value of `condition`; fails the test when there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
