@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import regex
+
 from annotation.deid.faults import DeidError
 
+TOO_SLOW = "The note takes too long to search for identifiers; it is held back, please look at its content."
 _deadline: ContextVar[float] = ContextVar("deadline")
 
 
@@ -24,10 +27,13 @@ def seconds_left() -> float:
     """Seconds before the time limit. Raises DeidError when there are none."""
     left = _deadline.get() - time.monotonic()
     if left <= 0:
-        raise too_slow()
+        raise DeidError(TOO_SLOW)
     return left
 
 
-def too_slow() -> DeidError:
-    """The error of a note that ran out of time."""
-    return DeidError("The note takes too long to search for identifiers; it is held back, please look at its content.")
+def matches(pattern: "regex.Pattern[str]", text: str) -> "Iterator[regex.Match[str]]":
+    """Every match of a pattern, one after the other. Raises DeidError when the time limit passes inside the search."""
+    try:
+        yield from pattern.finditer(text, timeout=seconds_left())
+    except TimeoutError:
+        raise DeidError(TOO_SLOW) from None

@@ -104,9 +104,11 @@ def parts_to_propagate(text: str, spans: list[Span]) -> Iterator[str]:
 
 
 def trimmed(text: str, spans: list[Span]) -> Iterator[Span]:
-    """The spans without blanks at their ends; a span of blanks alone is dropped."""
+    """The spans without blanks at their ends and names without a possessive; a span of blanks alone is dropped."""
     for span in spans:
         quote = text[span.start : span.end]
+        if span.label == "NAME":
+            quote = quote.removesuffix("'s").removesuffix("’s")
         start = span.start + len(quote) - len(quote.lstrip())
         end = span.start + len(quote.rstrip())
         if start < end:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import regex
 
-from annotation.deid.clock import seconds_left, too_slow
+from annotation.deid.clock import matches
 from annotation.deid.dictionaries import ordinary_words
 from annotation.deid.normalise import Shadow, fold, folded
 from annotation.deid.spans import Span
@@ -66,12 +66,9 @@ def known_spans(note: str, shadow: Shadow, known: KnownIdentifiers) -> list[Span
     plain = folded(shadow)
     found = []
     for field, label, pattern in _patterns(known):
-        try:
-            for match in pattern.finditer(plain.text, timeout=seconds_left()):
-                start, end = plain.to_note(*match.span())
-                found.append(Span(start, end, label, 1.0, f"known/{field}"))
-        except TimeoutError:
-            raise too_slow() from None
+        for match in matches(pattern, plain.text):
+            start, end = plain.to_note(*match.span())
+            found.append(Span(start, end, label, 1.0, f"known/{field}"))
     names = [part for field in NAME_FIELDS for value in known.values(field) for part in name_parts(value)]
     return found + name_spans(note, shadow, names, "known/name", 1.0)
 
@@ -97,7 +94,7 @@ def name_spans(note: str, shadow: Shadow, parts: list[str], source: str, score: 
     letters = sorted({fold(part) for part in parts}, key=len, reverse=True)
     pattern = regex.compile(rf"(?<![\p{{L}}\d])(?:{'|'.join(regex.escape(part) for part in letters)})(?![\p{{L}}\d])")
     found = []
-    for match in pattern.finditer(plain.text, timeout=seconds_left()):
+    for match in matches(pattern, plain.text):
         start, end = plain.to_note(*match.span())
         doubtful = match.group() in ordinary_words() or len(match.group()) <= 2
         if not doubtful or note[start].isupper():

@@ -2,11 +2,11 @@
 
 import regex
 
-from annotation.deid.clock import seconds_left
+from annotation.deid.clock import matches
 from annotation.deid.known import KnownIdentifiers, known_spans
 from annotation.deid.labels import LABELS
 from annotation.deid.normalise import shadow_of
-from annotation.deid.recognisers.dates import DAY, LONG_MONTH, MONTH
+from annotation.deid.recognisers.dates import DAY, MONTH
 from annotation.deid.recognisers.rules import rule
 from annotation.deid.spans import Span, merge
 
@@ -15,11 +15,11 @@ TAG = regex.compile(rf"\[(?:{'|'.join(LABELS)})\]")
 RULES = (
     rule("digits", "OTHER_ID", r"(?<!\d)\d{5,}(?!\d)"),
     rule("grouped-digits", "OTHER_ID", r"(?<![\w.])\d{2,5}(?:[-.]\d{2,5}){2,4}(?![\w])"),
-    rule("e-mail", "EMAIL", r"\S{1,64}+@[\w-]{2,}"),
+    rule("e-mail", "EMAIL", r"[^\s@]{1,64}+@[\w-]{2,}"),
     rule("web", "URL", r"\b(?:https?://|www\.)\S+"),
     rule("date", "DATE", r"(?<![\d/.-])\d{1,4}([/-])\d{1,2}\1\d{1,4}(?!\d)"),
     rule("month-day", "DATE", rf"\b{MONTH}\b\.?\s{DAY}(?!\d|\.\d|\s?(?:mg|%))"),
-    rule("day-month", "DATE", rf"\b{DAY}(?:st|nd|rd|th)?\s(?:of\s)?{LONG_MONTH}\b"),
+    rule("day-month", "DATE", rf"\b{DAY}(?:st|nd|rd|th)?\s(?:of\s)?{MONTH}\b"),
     rule("title", "NAME", r"\b(?:Dr|Mr|Mrs|Ms|Prof)\b\.?\s\p{Lu}\p{Ll}+", case=True),
 )  # fmt: skip
 
@@ -30,7 +30,7 @@ def residual_spans(text: str, known: KnownIdentifiers | None = None) -> list[Spa
     shadow = shadow_of(covered)
     found = known_spans(covered, shadow, known) if known else []
     for item in RULES:
-        for match in item.pattern.finditer(shadow.text, timeout=seconds_left()):
+        for match in matches(item.pattern, shadow.text):
             start, end = shadow.to_note(*match.span())
             found.append(Span(start, end, item.label, 0.5, f"second-scan/{item.name}"))
     return merge(found)

@@ -7,7 +7,7 @@ from annotation.deid.recognisers.census import CensusNames
 from annotation.deid.recognisers.contact import CONTACT
 from annotation.deid.recognisers.cued_names import CUED_NAMES
 from annotation.deid.recognisers.dates import DATES
-from annotation.deid.recognisers.numbers import NUMBERS, SHAPES
+from annotation.deid.recognisers.numbers import NUMBERS, SHAPES, WEAK_SHAPES
 from annotation.deid.recognisers.places import ADDRESSES, CUED_PLACES, FACILITIES, Gazetteer
 
 
@@ -19,6 +19,7 @@ def all_recognisers() -> list[EntityRecognizer]:
         CONTACT,
         NUMBERS,
         SHAPES,
+        WEAK_SHAPES,
         ADDRESSES,
         FACILITIES,
         CUED_PLACES,

@@ -4,7 +4,7 @@ import regex
 from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from annotation.deid.clock import seconds_left
+from annotation.deid.clock import matches
 from annotation.deid.dictionaries import first_names, ordinary_words, surnames, wide_places
 from annotation.deid.recognisers.cued_names import NOT_NAMES
 from annotation.deid.recognisers.eponyms import is_eponym
@@ -36,14 +36,14 @@ class CensusNames(Recogniser):
     ) -> list[RecognizerResult]:
         """Every first name with its surname, and first names alone that are no other word."""
         found = []
-        for word in WORD.finditer(text, timeout=seconds_left()):
+        for word in matches(WORD, text):
             first = word.group().removesuffix("'s")
             if first.lower() not in self.first:
                 continue
             after = SURNAME_AFTER.match(text, word.end())
             if after and self.is_pair(first, after["surname"].removesuffix("'s")) and not is_eponym(text, after.end()):
                 found.append(self.finding("first-last", "NAME", word.start(), after.end(), 0.85))
-            elif self.stands_alone(first) and not is_eponym(text, word.end()):
+            elif self.stands_alone(first) and not is_eponym(text, word.end()) and not is_company(text, word):
                 found.append(self.finding("first", "NAME", word.start(), word.end(), 0.65))
         return found
 
@@ -66,3 +66,8 @@ class CensusNames(Recogniser):
         if first.isupper():
             return len(first) >= 4 and rank < COMMON_FIRST
         return first[0].isupper() or rank < COMMON_FIRST
+
+
+def is_company(text: str, word: regex.Match[str]) -> bool:
+    """Whether a name is half of a company's: "Johnson & Johnson"."""
+    return text.startswith(" & ", word.end()) or text.endswith("& ", 0, word.start())

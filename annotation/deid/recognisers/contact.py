@@ -7,7 +7,7 @@ from annotation.deid.recognisers.rules import Rule, RuleRecogniser, any_of, rule
 EXTENSION = r"(?:,?\s?(?:x|ext\.?|extension)\s?\d{1,6})?"
 TEN_DIGITS = rf"(?:\+?1[-.\s]?)?(?:\(\d{{3}}\)\s?|\d{{3}}[-./\s])\d{{3}}[-.\s]\d{{4}}(?!\d){EXTENSION}"
 ANY_NUMBER = rf"\+?\(?\d[\d().\s/-]{{2,18}}\d{EXTENSION}"
-LINK = r"(?:\s?(?:no|num|number|nos|at|is|was|line|the|to|on|contact)\b\.?|[\s:#=.()-]){0,8}+"
+LINK = r"(?:\s?(?:no|num|number|nos|at|is|was|line|the|to|on|contact)\b\.?|[\s:#=.)-]|\((?!\d)){0,8}+"
 TOP_LEVEL = any_of(
     """com org net edu gov mil io info biz health hospital clinic care med local internal intranet lan corp us uk ca
     de fr es it eu au in nz ie app dev me"""
@@ -40,7 +40,7 @@ CONTACT = Contact(
         rule("email", "EMAIL", r"[\w.+%'-]{1,64}+@[\w-]{1,63}(?:\.[\w-]{1,63}){0,6}(?<![.-])", 0.99),
         rule(
             "email-spelled", "EMAIL",
-            r"\b[\w.+-]{1,64}+\s?(?:\[at\]|\(at\)|\sat\s)\s?[\w-]{1,63}+\s?(?:\[dot\]|\(dot\)|\sdot\s|\.)\s?"
+            r"\b[\w.+-]{1,64}+\s?(?:\[at\]|\(at\)|\sat\s)\s?[\w-]{1,63}+(?:\s?\[dot\]\s?|\s?\(dot\)\s?|\sdot\s|\.)"
             rf"{TOP_LEVEL}\b", 0.8,
         ),
         rule("url", "URL", rf"\b(?:https?|ftps?|sftp|file)://[^\s<>\"']{{1,2000}}{END_OF_ADDRESS}", 0.99),

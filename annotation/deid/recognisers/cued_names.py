@@ -13,7 +13,6 @@ GAP = r"[ \t]{1,2}"
 MORE = rf"(?:{GAP}(?:{INITIAL}|{PARTICLE}{{0,2}}{PART}))"
 SUFFIX = rf"(?:,?{GAP}(?:Jr|Sr|II|III|IV)\b\.?)?"
 FULL = rf"(?:{PART}|{INITIAL}){MORE}{{0,3}}{SUFFIX}"
-LAST_FIRST = rf"{PARTICLE}{{0,2}}{PART}(?:[ -]{PART})?{SUFFIX},[ ]{{0,2}}{PART}(?:{GAP}(?:{INITIAL}|{PART}))?"
 
 TITLE = any_of(
     """Dr Drs DR dr drs Mr Mrs MR MRS mr mrs Ms MS ms Mx Miss Prof Professor prof Rev Reverend Fr Capt Captain Sgt
@@ -26,6 +25,11 @@ CREDENTIAL = (
     rf"|{any_of('LCSW LMSW MSW LMFT RPh DPT MPH')})"
 )
 DOUBTFUL_CREDENTIAL = any_of("PA OD RD LDN OTR OTR/L OT PT SLP CCC-SLP RT EMT EMT-P CNA MSc")
+NO_CREDENTIAL = rf"(?!(?:{CREDENTIAL}|{DOUBTFUL_CREDENTIAL})\b)"
+LAST_FIRST = (
+    rf"{PARTICLE}{{0,2}}{PART}(?:[ -]{PART})?{SUFFIX},[ ]{{0,2}}{NO_CREDENTIAL}{PART}"
+    rf"(?:{GAP}{NO_CREDENTIAL}(?:{INITIAL}|{PART}))?"
+)
 CUE = any_of(
     """patient patient's_name patient_name pt pt_name name attending attending_physician attending_md provider
     physician referring_physician referring_provider referring referred_by primary_care primary_care_physician
@@ -61,7 +65,8 @@ NOT_NAMES = set_of(
     vital signs review systems social family surgical past present illness today yesterday follow up followup
     continue start stop cardiology neurology oncology surgery medicine radiology pathology psychiatry pediatrics
     orthopedics emergency icu unit room floor team mr mrs ms miss dr prof drs who what where why how can could
-    would should please thank thanks you your our we agreements agreement education instructions"""
+    would should street avenue road boulevard drive lane county please thank thanks you your our we
+    agreements agreement education instructions"""
 )
 
 SURE = frozenset({"credential", "named"})
@@ -78,7 +83,7 @@ class CuedNames(RuleRecogniser):
         if item.name == "title":
             return not words or words[0].lower() not in NOT_NAMES
         if item.name == "title-lower":
-            return is_census_name(words[-1]) or (len(words) == 1 and surnames().get(words[0], 10**6) < 5000)
+            return bool(words) and (is_census_name(words[0]) or surnames().get(words[0], 10**6) < 5000)
         if not words or words[0].lower() in NOT_NAMES or is_eponym(match.string, match.end("v")):
             return False
         if item.name in CENSUS_ONLY:
@@ -113,7 +118,7 @@ CUED_NAMES = CuedNames(
         ),
         rule(
             "title-lower", "NAME",
-            r"\b(?:mr|mrs|ms|mister|dr|doctor)\s?\.?\s(?P<v>[a-z'-]{2,20}(?:\s[a-z'-]{2,20})?)\b", 0.7, case=True,
+            r"\b(?:mr|mrs|ms|mister|dr|doctor)\s?\.?\s(?P<v>[a-z'-]{2,20})\b", 0.7, case=True,
         ),
         rule("word-title", "NAME", rf"\b{WORD_TITLE}[ ](?P<v>{FULL})", 0.75, case=True),
         rule(

@@ -4,14 +4,19 @@ import regex
 from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from annotation.deid.clock import seconds_left
+from annotation.deid.clock import matches
 from annotation.deid.dictionaries import STATES, cities, first_names, ordinary_words, surnames, wide_places
 from annotation.deid.recognisers.eponyms import is_eponym
 from annotation.deid.recognisers.rules import Recogniser, Rule, RuleRecogniser, any_of, rule, set_of
 
 WORD = r"(?:(?:St|Mt|Ft)\.[ ])?\p{Lu}[\p{L}\p{M}'’&-]{0,30}+"
-PHRASE = rf"{WORD}(?:[ ](?:of[ ]the|of|the|and|for|&|de|la|del|at)[ ]{WORD}|[ ]{WORD}){{0,5}}"
-SHORT_PHRASE = rf"{WORD}(?:[ ]{WORD}){{0,2}}"
+NOT_FIRST = any_of(
+    """The A An In On At To From By Of For With And Or But As Near Into Per Via Is Was He She They We I It His Her
+    Their Our Seen Treated Admitted Evaluated Lives Lived Works Worked Goes Went Visited Transferred Referred
+    Followed Discharged"""
+)
+PHRASE = rf"(?!{NOT_FIRST}\b){WORD}(?:[ ](?:of[ ]the|of|the|and|for|&|de|la|del)[ ]{WORD}|[ ]{WORD}){{0,5}}"
+SHORT_PHRASE = rf"(?!{NOT_FIRST}\b){WORD}(?:[ ]{WORD}){{0,2}}"
 STATE = any_of(" ".join(name.replace(" ", "_") for name in [*STATES, *STATES.values()]))
 STREET = any_of(
     """Street St Avenue Ave Road Rd Boulevard Blvd Lane Ln Drive Dr Court Ct Circle Cir Way Place Pl Terrace Ter
@@ -75,7 +80,7 @@ ADDRESSES = RuleRecogniser(
             r"(?<![\w./-])\d{2,6}[ ](?:[nsew]\.?[ ])?[a-z]{3,15}(?:[ ][a-z]{3,15})?[ ]"
             rf"{any_of('street avenue ave road rd boulevard blvd lane court parkway')}\b{UNIT}", 0.7,
         ),
-        rule("street-name", "LOCATION", rf"\b{STREET_WORD}{{1,2}}{SURE_STREET}\b", 0.75, case=True),
+        rule("street-name", "LOCATION", rf"\b(?!{NOT_FIRST}\b){STREET_WORD}{{1,2}}{SURE_STREET}\b", 0.75, case=True),
         rule("po-box", "LOCATION", r"\bp\.?\s?o\.?\s?box\s#?\s?\d{1,8}\b", 0.95),
         rule("unit", "LOCATION", r"\b(?:apt|apartment)\.?\s?#?\s?(?:\d{1,5}[A-Z]?|[A-Z]\d{0,4})\b", 0.8),
         rule(
@@ -110,7 +115,7 @@ class Facilities(RuleRecogniser):
         """Whether something before the last word tells this facility from others."""
         words = regex.split(r"[\s/]", match.group("name").lower().replace("’", "'"))
         if item.name == "vague-facility":
-            return words[0] not in ordinary_words() and words[0] not in GENERIC
+            return words[0] not in GENERIC and (words[0] not in ordinary_words() or words[0] in first_names())
         return any(word.strip(".,&") not in GENERIC for word in words if word)
 
 
@@ -118,6 +123,7 @@ UNITS = set_of(
     """icu er ed or pacu ccu nicu micu sicu picu cvicu snf ltc ltac osh pcp ot pt opd gp ent obgyn iop php hd copd
     dvt gerd mri ct cbt ekg ecg emg eeg tens aa na ama bid tid qid prn npo aed va"""
 )
+DEGREES = ("MD", "PA")
 NOT_PLACES = set_of("""coast midwest northeast south north east west""")
 
 
@@ -127,6 +133,8 @@ class CuedPlaces(RuleRecogniser):
     def accepts(self, item: Rule, match: regex.Match[str]) -> bool:
         """Whether what follows the cue is smaller than a state and not just the first word of something else."""
         words = match.group("place").lower().split()
+        if item.name == "city-state" and match.group().endswith(DEGREES) and " ".join(words) not in cities():
+            return False
         if match.group("place").isupper() and item.name != "city-state":
             return words[0] not in UNITS and len(words[0]) > 2
         return " ".join(words) not in wide_places() and words[0] not in ordinary_words() and words[-1] not in NOT_PLACES
@@ -168,12 +176,12 @@ CUED_PLACES = CuedPlaces(
         ),
         rule(
             "moves", "LOCATION",
-            rf"\b{MOVES}\s(?:back\s)?(?:in|to|from|near|at|of|outside|around)\s(?:the\s)?(?P<v>(?P<place>{SHORT_PHRASE}))",
+            rf"\b(?i:{MOVES})\s(?:back\s)?(?:in|to|from|near|at|of|outside|around)\s(?:the\s)?(?P<v>(?P<place>{SHORT_PHRASE}))",
             0.65, case=True,
         ),
         rule(
             "employer", "LOCATION",
-            rf"\b{WORKS}\s(?:at|by|for|with|from)\s(?:the\s)?(?P<v>(?P<place>{PHRASE}))", 0.65, case=True,
+            rf"\b(?i:{WORKS})\s(?:at|by|for|with|from)\s(?:the\s)?(?P<v>(?P<place>{PHRASE}))", 0.65, case=True,
         ),
         rule(
             "general", "LOCATION",
@@ -206,7 +214,7 @@ class Gazetteer(Recogniser):
     ) -> list[RecognizerResult]:
         """Every city with a state or a clinic behind it, the longest name first where one begins inside another."""
         found = []
-        tokens = [match.span() for match in self.token.finditer(text, timeout=seconds_left())]
+        tokens = [match.span() for match in matches(self.token, text)]
         position = 0
         while position < len(tokens):
             length, end = self.city_at(text, tokens, position)

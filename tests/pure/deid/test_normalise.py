@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.deid.normalise import fold, folded, shadow_of
+from tests.pure.deid.marked import letters, offsets, unmarked
+
+
+@pytest.mark.parametrize(
+    ("text", "shadow"),
+    [
+        ("plain ASCII", "plain ASCII"),
+        ("５５５－１２３４", "555-1234"),
+        ("٥٥٥", "555"),
+        ("Mar\u200btha\u00ad", "Martha"),
+        ("O’Brien – “x”", 'O\'Brien - "x"'),
+        ("ﬁle", "file"),
+        ("10⁹/L, H₂O, ½", "10⁹/L, H₂O, ½"),
+        ("Mаrthа", "Martha"),
+        ("Марта", "Марта"),
+        ("\u00a0\u202f", "  "),
+        ("müller", "müller"),
+    ],
+)
+def test_odd_characters_look_ordinary_to_detection(text, shadow):
+    assert shadow_of(text).text == shadow
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_every_character_of_a_shadow_leads_back_into_the_note_in_order(text):
+    for shadow in (shadow_of(text), folded(shadow_of(text))):
+        assert len(shadow.text) == len(shadow.starts) == len(shadow.ends)
+        assert list(shadow.starts) == sorted(shadow.starts)
+        assert all(0 <= start < end <= len(text) for start, end in zip(shadow.starts, shadow.ends, strict=True))
+
+
+def test_folding_takes_case_and_accents_away():
+    assert fold("MÜLLER") == fold("müller") == "muller"
+    assert fold("Straße") == "strasse"
+    assert fold("Ann") == "ann"
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        "Call <<５５５－１２３－４５６７>> now.",
+        "Dr. <<Ngu\u200byen>> came.",
+        "MRN: <<００４８１９３６>>",
+        "SSN <<123–45–6789>>",
+        "Mail <<jdoe＠hospital.org>>",
+        "Dr. <<Nguуen>> came.",
+        "At 10⁹/L and 45 µg the ½ dose.",
+        "👨‍👩‍👧‍👦 Dr. <<Nguyen>> 🙂 on <<March 9>>",
+        "المريض أحمد tel <<212-555-7890>>",
+    ],
+)
+def test_disguised_identifiers_are_found_at_the_offsets_of_the_note(deidentifier, example):
+    text, marks = unmarked(example)
+
+    found = deidentifier.find(text)
+
+    assert letters(text, offsets(found)) == letters(text, marks)

@@ -1,0 +1,120 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.deid import LABELS, Span, merge, replace
+
+
+def span(start: int, end: int, label: str = "NAME", score: float = 0.9, source: str = "test/rule") -> Span:
+    return Span(start, end, label, score, source)
+
+
+def test_each_identifier_becomes_its_label_in_brackets():
+    text = "Ann Lee, seen 3/4/21."
+
+    result = replace(text, [span(14, 20, "DATE"), span(0, 7)])
+
+    assert result.text == "[NAME], seen [DATE]."
+    assert [result.text[item.start : item.end] for item in result.spans] == ["[NAME]", "[DATE]"]
+    assert [text[item.start : item.end] for item in result.originals] == ["Ann Lee", "3/4/21"]
+    assert [(item.label, item.score, item.source) for item in result.spans] == [
+        ("NAME", 0.9, "test/rule"),
+        ("DATE", 0.9, "test/rule"),
+    ]
+
+
+def test_offsets_are_carried_both_ways():
+    text = "Ann Lee, seen."
+
+    result = replace(text, [span(0, 7)])
+
+    assert result.to_result(9) == result.text.index("seen")
+    assert result.to_original(result.text.index("seen")) == 9
+    assert result.to_result(3) == 0
+    assert result.to_original(2) == 0
+    assert result.to_result(len(text)) == len(result.text)
+
+
+def test_a_text_without_identifiers_is_left_as_it_is():
+    result = replace("knee pain", [])
+
+    assert result.text == "knee pain"
+    assert result.to_original(4) == result.to_result(4) == 4
+
+
+@pytest.mark.parametrize("spans", [[(0, 5), (3, 8)], [(0, 99)], [(2, 4), (2, 4)]])
+def test_spans_that_overlap_or_leave_the_text_change_nothing(spans):
+    with pytest.raises(ValueError, match="overlaps another or leaves the text"):
+        replace("0123456789", [span(*item) for item in spans])
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ((3, 3, "NAME", 0.5), "start < end"),
+        ((-1, 3, "NAME", 0.5), "start < end"),
+        ((0, 3, "PERSON", 0.5), "not a label"),
+        ((0, 3, "NAME", 1.5), "between 0 and 1"),
+    ],
+)
+def test_a_span_that_cannot_be_is_refused(fields, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Span(*fields, "test/rule")
+
+
+def test_a_span_is_plain_json():
+    assert span(1, 4).as_dict() == {"start": 1, "end": 4, "label": "NAME", "score": 0.9, "source": "test/rule"}
+
+
+def test_overlapping_findings_become_one_over_their_union_with_the_label_of_the_longest():
+    merged = merge(
+        [span(0, 5, "NAME", 0.9), span(3, 12, "LOCATION", 0.6), span(20, 22, "DATE"), span(12, 14, "AGE_OVER_89")]
+    )
+
+    assert [(item.start, item.end, item.label) for item in merged] == [
+        (0, 12, "LOCATION"),
+        (12, 14, "AGE_OVER_89"),
+        (20, 22, "DATE"),
+    ]
+
+
+def test_of_equally_long_findings_the_surer_wins_then_the_order_of_the_rule():
+    assert merge([span(0, 5, "MRN", 0.7), span(0, 5, "PHONE", 0.9)])[0].label == "PHONE"
+    assert merge([span(0, 5, "MRN", 0.7), span(0, 5, "PHONE", 0.7)])[0].label == "PHONE"
+    assert merge([span(0, 5, "URL", 0.7), span(0, 5, "MRN", 0.7)])[0].label == "MRN"
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(1, 12), st.sampled_from(sorted(LABELS)), st.floats(0, 1)).map(
+        lambda drawn: Span(drawn[0], drawn[0] + drawn[1], drawn[2], drawn[3], "test/drawn")
+    ),
+    max_size=12,
+)
+
+
+@given(SPANS)
+def test_merging_covers_exactly_what_was_found_and_never_overlaps(spans):
+    merged = merge(spans)
+
+    assert {place for item in merged for place in range(item.start, item.end)} == {
+        place for item in spans for place in range(item.start, item.end)
+    }
+    assert all(one.end <= other.start for one, other in pairwise(merged))
+    assert merge(merged) == merged
+
+
+@given(SPANS)
+def test_nothing_of_an_identifier_survives_and_nothing_else_is_lost(spans):
+    text = "".join(chr(0x4E00 + place) for place in range(60))
+    merged = merge(spans)
+
+    result = replace(text, merged)
+
+    kept = [character for character in result.text if character >= "\u4e00"]
+    covered = {place for item in merged for place in range(item.start, item.end)}
+    assert kept == [character for place, character in enumerate(text) if place not in covered]
+    for place in set(range(60)) - covered:
+        assert result.text[result.to_result(place)] == text[place]
+        assert result.to_original(result.to_result(place)) == place
