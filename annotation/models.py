@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Left
 from django.utils import timezone
 
-from clinicalft.crypto import EncryptedTextField
+from clinicalft.crypto import EncryptedJSONField, EncryptedTextField
 from clinicalft.models import BackgroundWork, Project, new_public_id, new_seed
 
 
@@ -165,7 +165,7 @@ class Note(models.Model):
     sex = models.CharField(max_length=20, blank=True)
     age_band = models.CharField(max_length=10, blank=True)
     site = models.CharField(max_length=60, blank=True)
-    gold = models.JSONField(null=True, help_text="A payload that came with the note: gold labels of the source.")
+    gold = EncryptedJSONField(null=True, help_text="A payload that came with the note, about the original text.")
     created_at = models.DateTimeField(default=timezone.now)
 
     objects: ClassVar[models.Manager["Note"]] = NoteQuerySet.as_manager()
@@ -202,6 +202,7 @@ class DeidentifiedNote(models.Model):
         default=list, help_text="Spans like these that the second scan saw in the result: the reason to hold it back."
     )
     risk = models.FloatField(default=0, help_text="Sum of 1 - score over its spans: how many of them may be wrong.")
+    gold = models.JSONField(null=True, help_text="The payload that came with the note, carried over to this text.")
     method = models.CharField(max_length=80)
     corrected_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

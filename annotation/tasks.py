@@ -14,6 +14,7 @@ from annotation import importers
 from annotation.actions import agreement, batches, notes
 from annotation.actions.notes import Finding
 from annotation.deid import LABELS, METHOD_VERSION, DeidError, KnownIdentifiers, Span, replace
+from annotation.gold import cleaned
 from annotation.models import Agreement, Batch, Deidentification, Note, NoteStatus
 from annotation.rules.batches import ROWS_AT_ONCE, note_index, sorted_rows
 from clinicalft import jobs
@@ -142,7 +143,8 @@ def _finding(note: Note, spans: Sequence[Span], known: KnownIdentifiers) -> Find
         changed(span, start=replaced.to_original(span.start), end=replaced.to_original(span.end - 1) + 1)
         for span in seen
     )
-    return Finding(note, replaced, suspects, _suspicion(suspects))
+    gold = cleaned(note.gold, lambda text: replace(text, deidentifier().find(text, known)).text)
+    return Finding(note, replaced, gold, suspects, _suspicion(suspects))
 
 
 def _suspicion(suspects: Sequence[Span]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -59,3 +60,13 @@ class EncryptedTextField(models.Field):  # type: ignore[type-arg]
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> str | None:
         return None if value is None else decrypt(value)
+
+
+class EncryptedJSONField(EncryptedTextField):
+    """Any JSON value stored as an authenticated token."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None else encrypt(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return None if value is None else json.loads(decrypt(value))

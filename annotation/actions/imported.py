@@ -23,7 +23,7 @@ def import_gold(round: Round, *, by: User) -> int:
     people = list(round.annotators.all())
     if len(people) != 1:
         raise Refused("one-source", "Gold labels have one source: choose exactly one imported person.")
-    gold = round.items.exclude(note__note__gold=None).values_list("note__note_id", "note__note__gold")
+    gold = round.items.exclude(note__gold=None).values_list("note__note_id", "note__gold")
     return import_answers(round, by=by, answers={people[0]: dict(gold)})
 
 

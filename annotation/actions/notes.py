@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from annotation.deid import Replaced, Span, replace
+from annotation.gold import carried
 from annotation.models import (
     Assignment,
     AssignmentStatus,
@@ -41,10 +42,14 @@ BY_HAND = "person"
 @dataclass(frozen=True)
 class Finding:
     """What de-identification made of one note: its replaced text and what the second scan still saw in it (as spans
-    of the original), or no text at all and the reason. Either of the latter holds the note back."""
+    of the original), or no text at all and the reason. Either of the latter holds the note back.
+
+    `gold` is the answer that came with the note, its texts without identifiers; nothing where there is no text.
+    """
 
     note: Note
     replaced: Replaced | None
+    gold: Any = None
     suspects: tuple[Span, ...] = ()
     held_reason: str = ""
 
@@ -78,13 +83,15 @@ def deidentify_notes(lease: jobs.Lease, findings: Sequence[Finding], *, method: 
     """
     work = jobs.hold(lease)
     done = [finding for finding in findings if finding.replaced is not None]
-    DeidentifiedNote.objects.bulk_create(
-        _version(f.note, f.replaced, number=1, method=method, suspects=f.suspects) for f in done if f.replaced
-    )
+    # What came with the note leaves quarantine with it: from here on only the cleaned answer is kept.
     for finding in findings:
         finding.note.status = NoteStatus.HELD if finding.held_reason else NoteStatus.DEIDENTIFIED
         finding.note.held_reason = finding.held_reason
-    Note.objects.bulk_update([finding.note for finding in findings], ["status", "held_reason"])
+        finding.note.gold = finding.gold
+    Note.objects.bulk_update([finding.note for finding in findings], ["status", "held_reason", "gold"])
+    DeidentifiedNote.objects.bulk_create(
+        _version(f.note, f.replaced, number=1, method=method, suspects=f.suspects) for f in done if f.replaced
+    )
     held = [finding.note.number for finding in findings if finding.held_reason]
     audit.record(
         "NOTE_DEIDENTIFY", work, by=None, notes=[finding.note.number for finding in findings], held=held, method=method
@@ -100,6 +107,7 @@ def _version(
         version=number,
         text=replaced.text,
         text_sha256=sha256_text(replaced.text),
+        gold=carried(note.gold, replaced),
         spans=[span.as_dict() for span in replaced.originals],
         suspects=[span.as_dict() for span in suspects],
         risk=sum(1 - span.score for span in (*replaced.originals, *suspects)),

@@ -46,12 +46,12 @@ def released_notes(
         note = Note.objects.create(
             project=cast.project, batch=batch, patient=patients[position % len(patients)], number=n,
             source_id=f"source-{n}", source_index=blind_index(f"source-{n}"), text=text, text_sha256=sha256_text(text),
-            n_characters=len(text), status=NoteStatus.RELEASED, gold=gold[position] if gold else None,
+            n_characters=len(text), status=NoteStatus.RELEASED,
         )  # fmt: skip
         made.append(
             DeidentifiedNote.objects.create(
-                note=note, project=cast.project, text=text, text_sha256=sha256_text(text), method="test",
-                released_at=timezone.now(), released_by=cast.priya,
+                note=note, project=cast.project, text=text, gold=gold[position] if gold else None,
+                text_sha256=sha256_text(text), method="test", released_at=timezone.now(), released_by=cast.priya,
             )
         )  # fmt: skip
     return made

@@ -423,3 +423,34 @@ def test_names_of_a_patient_are_found_in_all_of_their_notes(cast: Cast) -> None:
     assert [note.text for note in DeidentifiedNote.objects.order_by("note__number")] == [
         "Plain cough for [NAME] today.", "Again [NAME] came.",
     ]  # fmt: skip
+
+
+def test_an_answer_that_came_with_a_note_loses_its_identifiers_too(cast: Cast) -> None:
+    text = "Mr. Okafor has a cough."
+    evidence = {"start": 17, "end": 22, "quote": "cough"}
+
+    note = released_notes(cast, 1, [text], gold=[{"summary": "Mr. Okafor coughs.", "evidence": [evidence]}])[0]
+
+    assert note.text == "Mr. [NAME] has a cough."
+    assert note.gold == {
+        "summary": "Mr. [NAME] coughs.",
+        "evidence": [{"start": 17, "end": 22, "quote": "cough"}],
+    }
+    assert "Okafor" not in str(Note.objects.get().gold)
+
+
+def test_gold_evidence_follows_a_correction(cast: Cast) -> None:
+    text = "The baker has a cough."
+    evidence = {"start": 16, "end": 21, "quote": "cough"}
+    note = deidentified_batch(cast, 1, [text], gold=[{"evidence": [evidence]}]).notes.get()
+
+    new = notes.correct_spans(note, spans=[{"start": 4, "end": 9, "label": "NAME"}], version=1, by=cast.priya)
+
+    assert new.gold == {"evidence": [{"start": 17, "end": 22, "quote": "cough"}]}
+
+
+def test_an_answer_that_no_machine_could_clean_is_dropped(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.deidentifier(), "find_together", lambda texts, known=None: 1 / 0)
+    note = deidentified_batch(cast, 1, ["Cough."], gold=[{"summary": "Mr. Okafor coughs."}]).notes.get()
+
+    assert notes.correct_spans(note, spans=[], version=0, by=cast.priya).gold is None
