@@ -32,14 +32,15 @@ async function mountOne(element, name) {
   if (unmount) mounted.get(element).push(unmount);
 }
 
-/** Mounts every module in `root`, the element itself included; what is mounted already stays as it is. */
+/** Mounts every module in `root`, the element itself included, and marks it data-mounted; what is mounted stays as it is. */
 function mountAll(root) {
   const found = [...root.querySelectorAll("[data-module]")];
   if (root.matches?.("[data-module]")) found.unshift(root);
   for (const element of found) {
     if (mounted.has(element)) continue;
     mounted.set(element, []);
-    for (const name of element.dataset.module.split(" ")) mountOne(element, name);
+    const names = element.dataset.module.split(" ");
+    Promise.all(names.map((name) => mountOne(element, name))).then(() => element.setAttribute("data-mounted", ""));
   }
 }
 

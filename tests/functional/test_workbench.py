@@ -1,0 +1,346 @@
+"""The workbench in a real browser, by keyboard alone: three kinds, drafts, two windows, a lost network."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from annotation.actions.annotations import acknowledge_guideline
+from annotation.models import Annotation, AnnotationStatus, Assignment, Incident, Skip
+from clinicalft.gallery import NOTE
+from clinicalft.models import User
+from tests.factories.rounds import open_round_with, released_notes
+from tests.personas import Cast, make_cast
+
+AXE = Path(settings.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+ARABIC = (
+    "التاريخ المرضي\nرجل عمره 67 عاما يعاني من ضيق التنفس منذ 3 أيام. BP <90/60 & HR>120 👩🏽‍⚕️.\n\nالخطة\nبريدنيزولون."
+)
+# What the browser itself says about answers that a test provokes.
+EXPECTED = ("status of 422", "status of 409", "ERR_INTERNET_DISCONNECTED")
+
+
+@pytest.fixture
+def cast(transactional_db: None) -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def window(
+    live_server: Any, chromium: str, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[User], Page]]:
+    """Opens windows of people who are logged in; the test fails when the browser reports an error, as for CSP."""
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        contexts: dict[int, BrowserContext] = {}
+
+        def open_window(who: User) -> Page:
+            if who.pk not in contexts:
+                client = Client()
+                client.force_login(who)
+                cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+                context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 860})
+                context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+                contexts[who.pk] = context
+            page = contexts[who.pk].new_page()
+            page.set_default_timeout(15_000)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            return page
+
+        yield open_window
+        # Inside Playwright's loop Django opened a connection of its own, which nobody else would close.
+        connection.close()
+        browser.close()
+    assert [words for words in complaints if not any(known in words for known in EXPECTED)] == []
+
+
+def begin(page: Page, cast: Cast, number: int) -> None:
+    page.goto(f"/projects/{cast.project.slug}/work/{number}/")
+    page.keyboard.press("Control+Enter")
+    ready(page)
+
+
+def ready(page: Page, item: int = 1) -> None:
+    """The item is there and its modules have mounted."""
+    expect(page.locator(".crumb-title")).to_have_text(f"Item {item}")
+    expect(page.locator("[data-module]:not([data-mounted])")).to_have_count(0)
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#save-state [data-part=words]")).to_contain_text("saved")
+
+
+def pick(page: Page, code: str, *letters: str) -> int:
+    """Picks a code by typing; the number of keys pressed."""
+    n = press(page, "c", *letters)
+    expect(page.get_by_role("option", name=code)).to_be_visible()
+    return n + press(page, "Enter")
+
+
+def press(page: Page, *keys: str) -> int:
+    for key in keys:
+        page.keyboard.press(key)
+    return len(keys)
+
+
+def test_a_classification_round_is_done_with_two_keys_an_item(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, notes=3, overlap=1)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+    for item in (1, 2, 3):
+        ready(page, item)
+        press(page, "2", "Control+Enter")
+    expect(page.get_by_text("Nothing waits for you here")).to_be_visible()
+
+    answers = Annotation.objects.filter(round=round, status=AnnotationStatus.SUBMITTED)
+    assert [row.payload for row in answers] == [{"label": "sick"}] * 3
+
+
+def test_undo_goes_back_to_the_choice_before(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+
+    press(page, "1", "3", "u")
+    saved(page)
+
+    expect(page.locator("input[value=well]")).to_be_checked()
+    page.reload()
+    expect(page.locator("input[value=well]")).to_be_checked()
+
+
+def test_codes_with_evidence_are_picked_by_keyboard(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, kind="coding", notes=[NOTE], overlap=1)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+
+    assert pick(page, "J44.1", "j", "4", "4") <= 6, "three typed letters among them"
+    expect(page.locator(".code-row.is-current .code-value")).to_have_text("J44.1")
+    press(page, "ArrowDown", "Control+ArrowRight", "Control+ArrowRight", "Control+ArrowRight")
+    n = press(page, "Control+Shift+ArrowRight", "Control+Shift+ArrowRight", "Control+Shift+ArrowRight", "Enter")
+    assert n <= 6
+    expect(page.locator(".code-evidence q")).to_have_count(1)
+    pick(page, "I10", "i", "1", "0")
+    press(page, "Control+Enter")
+    expect(page.get_by_text("I10 has no evidence yet. Select the words")).to_be_visible()
+    page.locator(".code-row.is-current .code-reason input").focus()
+    page.keyboard.type("On the drug list")
+    press(page, "Control+Enter")
+    expect(page.get_by_text("Nothing waits for you here")).to_be_visible()
+
+    first, second = Annotation.objects.get(status="SUBMITTED").payload["codes"]
+    assert first["code"] == "J44.1"
+    assert NOTE[first["evidence"][0]["start"] : first["evidence"][0]["end"]] == first["evidence"][0]["quote"]
+    assert second["no_evidence"] == "On the drug list"
+
+
+def test_removing_a_code_and_undo_bring_back_its_evidence(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, kind="coding", notes=[NOTE], overlap=1)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+    pick(page, "J44.1", "j", "4", "4")
+    press(page, "ArrowDown", "Control+Shift+ArrowRight", "Enter")
+    quote = page.locator(".code-evidence q").text_content()
+
+    page.get_by_role("button", name="Remove J44.1").press("Enter")
+    expect(page.locator(".code-row")).to_have_count(0)
+    press(page, "u")
+
+    expect(page.locator(".code-evidence q")).to_have_text(quote or "")
+    press(page, "Control+Enter")
+    expect(page.get_by_text("Nothing waits for you here")).to_be_visible()
+    assert Annotation.objects.get().payload["codes"][0]["evidence"][0]["quote"] == quote
+
+
+def test_evidence_in_an_arabic_note_with_emoji_is_stored_in_code_points(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, kind="coding", notes=[ARABIC], overlap=1)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+    pick(page, "J44.1", "j", "4", "4")
+    press(page, "ArrowDown", "Home", *["Control+Shift+ArrowLeft"] * 12, "Enter")
+    expect(page.locator(".code-evidence q")).to_have_count(1)
+    press(page, "Control+Enter")
+    expect(page.get_by_text("Nothing waits for you here")).to_be_visible()
+
+    span = Annotation.objects.get().payload["codes"][0]["evidence"][0]
+    assert ARABIC[span["start"] : span["end"]] == span["quote"]
+
+
+def test_a_summary_is_typed_saved_counted_and_submitted(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, kind="summary", notes=1, overlap=1)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+
+    page.keyboard.type("Dyspnoea")
+    saved(page)
+    expect(page.locator("#summary-count")).to_have_text("1 of 2 to 20 words")
+    press(page, "Control+Enter")
+    expect(page.get_by_text("At least 2 words are asked for")).to_be_visible()
+    page.keyboard.type(" for three days s u ! 1")
+    press(page, "Control+Enter")
+    expect(page.get_by_text("Nothing waits for you here")).to_be_visible()
+
+    assert Annotation.objects.get().payload == {"text": "Dyspnoea for three days s u ! 1"}
+
+
+def test_an_item_is_passed_on_with_a_reason(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, notes=2)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+
+    press(page, "s", "2", "4")
+    page.keyboard.type("A neurologist should see it")
+    press(page, "Control+Enter")
+    ready(page, 2)
+
+    skip = Skip.objects.get()
+    assert (skip.reason, skip.comment) == ("NOT_MY_FIELD", "A neurologist should see it")
+
+
+def test_an_identifier_takes_the_note_away_with_two_keys(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, notes=2)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+
+    press(page, "!", "Control+Enter")
+    ready(page, 2)
+
+    assert Incident.objects.get().reported_by == cast.ben
+
+
+def test_two_windows_of_one_person_lose_nothing(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast)
+    first, second = window(cast.ben), window(cast.ben)
+    begin(first, cast, round.number)
+    second.goto(first.url)
+    ready(second)
+    press(first, "1")
+    saved(first)
+
+    press(second, "2")
+
+    expect(second.get_by_text("There are two versions")).to_be_visible()
+    assert Annotation.objects.get().payload == {"label": "well"}
+    second.get_by_role("button", name="Keep this page").press("Enter")
+    expect(second.get_by_text("There are two versions")).to_be_hidden()
+    saved(second)
+    assert Annotation.objects.get().payload == {"label": "sick"}
+
+
+def test_work_without_a_network_is_saved_when_it_is_back(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+    page.context.set_offline(True)
+    press(page, "3")
+    expect(page.locator("#save-state")).to_contain_text("offline")
+
+    page.context.set_offline(False)
+
+    saved(page)
+    assert Annotation.objects.get().payload == {"label": "dying"}
+
+
+def test_the_guideline_lies_beside_the_work_and_keeps_its_place(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, notes=2)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+
+    press(page, "h")
+    expect(page.locator("#guideline")).to_be_visible()
+    press(page, "1", "Control+Enter")
+    ready(page, 2)
+    expect(page.locator("#guideline")).to_be_visible()
+    press(page, "h")
+    expect(page.locator("#guideline")).to_be_hidden()
+
+
+def test_time_on_an_item_is_counted_and_a_heartbeat_keeps_it(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast)
+    page = window(cast.ben)
+    begin(page, cast, round.number)
+    page.wait_for_timeout(2200)
+    press(page, "1", "Control+Enter")
+    ready(page, 2)
+
+    assert Annotation.objects.get().seconds >= 1
+    assert Assignment.objects.get(annotator=cast.ben, status="CLAIMED").item.number == 2
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_pages_of_a_round_break_no_rule_of_accessibility(window: Any, cast: Cast, theme: str) -> None:
+    User.objects.update(theme=theme)
+    notes = released_notes(cast, [NOTE, ARABIC])
+    rounds = [open_round_with(cast, kind=kind, notes=notes) for kind in ("classification", "coding", "summary")]
+    page, lead = window(cast.ben), window(cast.lea)
+    slug = cast.project.slug
+    for round in rounds:
+        begin(page, cast, round.number)
+        if round.kind == "coding":
+            pick(page, "J44.1", "j", "4", "4")
+        assert faults(page) == []
+    press(page, "s") if page.locator("textarea:focus").count() == 0 else page.locator("[data-opens=skip-sheet]").click()
+    assert faults(page) == []
+    for path in ("work/", f"work/{rounds[0].number}/done/"):
+        page.goto(f"/projects/{slug}/{path}")
+        assert faults(page) == []
+    for path in ("rounds/", "rounds/new/", f"rounds/{rounds[0].number}/", f"guidelines/{rounds[0].guideline_id}/",
+                 f"schemas/{rounds[0].schema_id}/", f"rounds/{rounds[0].number}/items/1/withdraw/"):  # fmt: skip
+        lead.goto(f"/projects/{slug}/{path}")
+        assert faults(lead) == []
+
+
+def faults(page: Page) -> list[tuple[str, str]]:
+    # axe is put in by the debugger, past the policy that refuses foreign scripts.
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
+    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]]
+
+
+@pytest.mark.parametrize("kind", ["classification", "coding", "summary"])
+def test_the_workbench_fits_a_phone(window: Any, cast: Cast, kind: str) -> None:
+    round = open_round_with(cast, kind=kind, notes=[NOTE])
+    page = window(cast.ben)
+    page.set_viewport_size({"width": 360, "height": 740})
+    begin(page, cast, round.number)
+
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_new_guideline_is_acknowledged_with_one_key(window: Any, cast: Cast) -> None:
+    round = open_round_with(cast, has_read=False)
+    acknowledge_guideline(round, by=cast.eve)
+    page = window(cast.ben)
+    page.goto(f"/projects/{cast.project.slug}/work/{round.number}/")
+    press(page, "r")
+    ready(page)
+
+
+def test_a_lead_opens_a_round_by_its_form(window: Any, cast: Cast) -> None:
+    released_notes(cast, 4)
+    page = window(cast.lea)
+    page.goto(f"/projects/{cast.project.slug}/rounds/")
+    press(page, "n")
+    page.fill("[name=title]", "First look")
+    page.fill("[name=schema_title]", "Sickness")
+    page.fill("[name=classification-labels]", "well\nsick")
+    page.fill("[name=guideline_title]", "How")
+    page.fill("[name=guideline_text]", "# How\n\nRead **first**.")
+    press(page, "Alt+p")
+    expect(page.locator("#preview strong")).to_have_text("first")
+    expect(page.locator("[data-kind=coding]")).to_be_hidden()
+    for name in ("Ben", "Eve"):
+        page.get_by_label(name, exact=True).check()
+    press(page, "Control+Enter")
+
+    expect(page.get_by_role("heading", name="Round 1: First look")).to_be_visible()
