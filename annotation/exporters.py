@@ -60,9 +60,9 @@ EXPORTERS: dict[str, Callable[[Iterable[ExportRow]], Iterator[str]]] = {"jsonl":
 
 
 def csv_line(cells: list[str]) -> str:
-    """One CSV record with its newline."""
+    """One CSV record with its newline, CRLF as RFC 4180 has it."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    csv.writer(buffer).writerow(cells)
     return buffer.getvalue()
 
 

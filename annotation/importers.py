@@ -17,6 +17,7 @@ from annotation.deid.known import KnownIdentifiers
 from clinicalft.lib.jsonl import JsonlError, parse_line
 from clinicalft.lib.spans import normalise_newlines
 
+csv.field_size_limit(2**31 - 1)  # of the whole process; the size of a note is checked here, with a better sentence
 MAX_NOTE_BYTES = 5_000_000
 PREVIEW_ROWS = 5
 PREVIEW_PROBLEMS = 20
@@ -121,7 +122,7 @@ def preview(data: bytes, filename: str) -> Preview:
     rows = list(rows_of(data, filename))
     good = [row for row in rows if isinstance(row, Row)]
     columns = tuple(dict.fromkeys(column for row in good for column in row.values))
-    nested = {column for row in good for column, value in row.values.items() if isinstance(value, dict | list)}
+    nested = {column for column in columns if is_nested([row.values.get(column) for row in good])}
     mapping = guessed_mapping(columns, nested)
     if not rows:
         raise ImportFault(f"{filename} holds no rows; please choose a file with at least one note.")
@@ -157,6 +158,12 @@ def read(data: bytes, filename: str, mapping: Mapping[str, str]) -> Iterator[Rec
         if isinstance(record, Record):
             seen[record.source_id] = record.line
         yield record
+
+
+def is_nested(values: list[Any]) -> bool:
+    """Whether a column holds lists or objects and nothing else but missing values."""
+    present = [value for value in values if value is not None]
+    return bool(present) and all(isinstance(value, dict | list) for value in present)
 
 
 def check_mapping(mapping: Mapping[str, str]) -> None:
@@ -263,7 +270,6 @@ def flattened(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def csv_rows(text: str) -> Iterator[Row | Rejected]:
     """One row for each CSV record after the header; a record may span lines inside quotes."""
-    csv.field_size_limit(max(len(text), 1))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
     header = next_record(reader, 1)
     if header is None or isinstance(header, Rejected):
