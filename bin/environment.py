@@ -93,20 +93,21 @@ def browser_libraries(*, for_tests: bool = False) -> None:
     if have == wanted:
         return
     say("installing the browser libraries (npm ci)")
-    environment = dict(os.environ)
-    npm = shutil.which("npm")
-    if npm is None:
-        say("there is no npm on this machine: bringing Node as a Python package")
-        python_with((*_read_stamp(STAMP).get("extras", RUN), "node"))
-        node = _node_folder()
-        environment["PATH"] = f"{node / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
-        npm = str(node / "bin" / "npm")
-    command = [npm, "ci", "--no-audit", "--no-fund", *([] if for_tests else ["--omit=dev"])]
-    _show(command, *NPM_STEPS, env=environment)
+    _show([*_npm(), "ci", "--no-audit", "--no-fund", *([] if for_tests else ["--omit=dev"])], *NPM_STEPS)
     stamp.write_text(json.dumps(wanted))
 
 
-def node() -> str | None:
+def _npm() -> list[str]:
+    """The beginning of a command that runs npm."""
+    if found := shutil.which("npm"):
+        return [found]
+    say("there is no npm on this machine: bringing Node as a Python package")
+    python_with((*_read_stamp(STAMP).get("extras", RUN), "node"))
+    folder = _node_folder()
+    return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def node() -> "str | None":
     """The path of a Node.js that can run tests (version 20 or newer), or None."""
     found = shutil.which("node")
     if found:
@@ -173,12 +174,12 @@ def _is_python_alive(version: list[int]) -> bool:
     return result.stdout.strip() == str(version)
 
 
-def _show(command: list[str], *steps: str, env: "dict[str, str] | None" = None) -> None:
+def _show(command: list[str], *steps: str) -> None:
     """Runs a command, shows the lines that match one of `steps`, logs all; ends the program when it fails."""
     LOG.parent.mkdir(parents=True, exist_ok=True)
     last: list[str] = []
     process = subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     with LOG.open("a", encoding="utf-8") as log:
         for line in process.stdout or []:
