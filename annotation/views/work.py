@@ -276,7 +276,9 @@ def _lines(item: Item, payload: Any) -> str:
 
 
 def _fault(request: HttpRequest, sentence: str, *, status: int = 422, **context: Any) -> HttpResponse:
-    """One sentence above the fields, which stay as they are on the page."""
+    """One sentence above the fields, which stay as they are on the page; without htmx a page of its own."""
+    if not request.htmx:
+        return render(request, "errors/refused.html", {"sentence": sentence}, status=status)
     answer = render(request, "annotation/_work_fault.html", {"sentence": sentence, **context}, status=status)
     answer["HX-Retarget"] = "#work-fault"
     answer["HX-Reswap"] = "innerHTML"

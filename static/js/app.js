@@ -40,8 +40,27 @@ function mountAll(root) {
     if (mounted.has(element)) continue;
     mounted.set(element, []);
     const names = element.dataset.module.split(" ");
-    Promise.all(names.map((name) => mountOne(element, name))).then(() => element.setAttribute("data-mounted", ""));
+    const done = names.map((name) => mountOne(element, name));
+    // Marked even when one fails (the console says so): the rest of the page stays usable.
+    Promise.allSettled(done).then(() => element.setAttribute("data-mounted", ""));
   }
+}
+
+/**
+ * Whoever is faster than the scripts loses nothing: a form that is sent before everything in and around it is mounted
+ * (just after a swap, on a slow machine) is sent as soon as it is.
+ */
+function holdUntilMounted(event) {
+  const form = event.target;
+  const isWaiting = () => form.querySelector("[data-module]:not([data-mounted])") ?? form.closest("[data-module]:not([data-mounted])");
+  if (!isWaiting()) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const again = setInterval(() => {
+    if (form.isConnected && isWaiting()) return;
+    clearInterval(again);
+    if (form.isConnected) form.requestSubmit(event.submitter);
+  }, 20);
 }
 
 /** Unmounts what has left the page, so that no listener or timer outlives its element. */
@@ -53,6 +72,7 @@ function sweep() {
   }
 }
 
+document.addEventListener("submit", holdUntilMounted, { capture: true });
 mountFrame();
 mountConfirm();
 mountHotkeys();

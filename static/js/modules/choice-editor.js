@@ -24,6 +24,9 @@ export function mount(root) {
     payload.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
+  // What was pressed before this was loaded counts, too.
+  const early = choices.querySelector("input:checked");
+  if (early && early.value !== current) onChange({ target: early });
   choices.addEventListener("change", onChange);
   undo.addEventListener("click", onUndo);
   return () => {
