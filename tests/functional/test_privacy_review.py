@@ -1,0 +1,190 @@
+"""Privacy review in a real browser, by keyboard alone: hits, tags, the covered original, save and next."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from playwright.sync_api import Page, expect, sync_playwright
+
+from annotation.actions.notes import release_notes, report_identifier
+from annotation.models import DeidentifiedNote, NoteStatus
+from clinicalft.models import AuditEvent
+from tests.factories.notes import deidentified_batch, imported_batch, jsonl, note_rows, queued_batch
+from tests.personas import Cast, make_cast
+
+AXE = Path(settings.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PAGES = "/projects/visits/notes/"
+TEXT = "HISTORY\nMr. Okafor came on March 9, 2021 with the baker 🩺 Frobnitz.\nFrobnitz drives him. Value 8812345 seen."
+CARET_BEFORE = """words => {
+  const pane = document.querySelector("[data-part=tagged]");
+  pane.focus();
+  const piece = [...pane.querySelectorAll("[data-start]")].find((each) => each.textContent.includes(words));
+  document.getSelection().collapse(piece.firstChild, piece.textContent.indexOf(words));
+}"""
+
+
+@pytest.fixture
+def cast(transactional_db: None) -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def page(live_server: Any, chromium: str, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """Priya's window; the test fails when the browser reports an error, as breaches of the CSP are."""
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    client = Client()
+    client.force_login(cast.priya)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(base_url=live_server.url, viewport={"width": 1366, "height": 850})
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        yield page
+        # Inside Playwright's loop Django opened a connection of its own, which nobody else would close.
+        connection.close()
+        browser.close()
+    assert complaints == []
+
+
+def open_review(page: Page, number: int) -> None:
+    page.goto(f"{PAGES}{number}/review/")
+    expect(page.locator("[data-module]:not([data-mounted])")).to_have_count(0)
+
+
+def marked(page: Page) -> list[str]:
+    """The words that would be replaced now, with their labels."""
+    spans = json.loads(page.input_value("[data-part=value]"))
+    return [f"{span['label']} {TEXT[span['start'] : span['end']]}" for span in spans]
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_a_note_is_reviewed_by_keyboard_alone(page: Page, cast: Cast) -> None:
+    batch = deidentified_batch(cast, 2, [TEXT, "Cough."])
+    note = batch.notes.get(number=1)
+    assert note.status == NoteStatus.HELD
+    open_review(page, 1)
+    live = page.locator("[data-part=live]")
+    assert marked(page) == ["NAME Okafor", "DATE March 9, 2021"]
+
+    press(page, "n")
+    expect(live).to_contain_text("1 of 3: Other identifying number or code, second scan.")
+    press(page, "t")
+    expect(live).to_contain_text("Tagged as Other identifying number or code.")
+    press(page, "n", "x")
+    press(page, "u")
+    page.evaluate(CARET_BEFORE, "Frobnitz.")
+    press(page, *["Shift+ArrowRight"] * 8, "t", "1")
+    expect(live).to_contain_text("Tagged.")
+    press(page, "a")
+    assert marked(page) == [
+        "NAME Okafor", "DATE March 9, 2021", "NAME Frobnitz", "NAME Frobnitz", "OTHER_ID 8812345",
+    ]  # fmt: skip
+    press(page, "Control+Enter")
+    page.wait_for_url(f"**{PAGES}2/review/")
+
+    current = DeidentifiedNote.objects.get(note=note, is_current=True)
+    assert current.text == (
+        "HISTORY\nMr. [NAME] came on [DATE] with the baker 🩺 [NAME].\n[NAME] drives him. Value [OTHER_ID] seen."
+    )
+    assert (current.version, current.reviewed_by) == (2, cast.priya)
+    assert not AuditEvent.objects.filter(act="NOTE_READ_RAW").exists()
+
+
+def test_a_hit_is_dropped_or_gets_another_label(page: Page, cast: Cast) -> None:
+    deidentified_batch(cast, 1, [TEXT])
+    open_review(page, 1)
+
+    press(page, "n", "n", "x")
+    expect(page.locator("[data-part=tagged] mark.is-off")).to_have_count(1)
+    press(page, "r", "9")
+
+    assert [mark.split()[0] for mark in marked(page)] == ["MRN"]
+
+
+def test_the_original_is_fetched_when_asked_for_and_covered_again(page: Page, cast: Cast) -> None:
+    deidentified_batch(cast, 1, [TEXT])
+    open_review(page, 1)
+    original = page.locator("#original")
+    assert "Okafor" not in page.content()
+
+    press(page, "o")
+    expect(original.get_by_text("Okafor")).to_be_visible()
+    press(page, "o")
+    expect(original.get_by_text("Okafor")).to_be_hidden()
+    button = page.locator("[data-part=reveal]")
+    button.hover()
+    page.mouse.down()
+    expect(original.get_by_text("Okafor")).to_be_visible()
+    page.wait_for_timeout(500)
+    page.mouse.up()
+    expect(original.get_by_text("Okafor")).to_be_hidden()
+
+    assert AuditEvent.objects.filter(act="NOTE_READ_RAW").count() == 1
+    assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])").find("Okafor") == -1
+
+
+def test_words_are_tagged_in_the_original_too(page: Page, cast: Cast) -> None:
+    deidentified_batch(cast, 1, [TEXT])
+    open_review(page, 1)
+
+    press(page, "o")
+    page.locator("#original").get_by_text("baker").wait_for()
+    page.evaluate(CARET_BEFORE.replace("[data-part=tagged]", "#original"), "baker")
+    press(page, *["Shift+ArrowRight"] * 5, "t", "1")
+
+    assert "NAME baker" in marked(page)
+
+
+@pytest.mark.parametrize("dress", ["light", "dark"])
+def test_no_page_of_notes_breaks_a_rule_of_accessibility(page: Page, cast: Cast, dress: str) -> None:
+    deidentified_batch(cast, 2, [TEXT, "Cough."])
+    released = deidentified_batch(cast, 2, start=11)
+    release_notes(released, by=cast.priya)
+    report_identifier(released.notes.order_by("number")[1], by=cast.ben, comment="A name")
+    imported_batch(cast, 1, start=21)
+    queued_batch(cast, jsonl(note_rows(1, start=31)))
+    page.emulate_media(color_scheme=dress)  # type: ignore[arg-type]
+    batches = [f"batches/{number}/" for number in (1, 2, 3, 4)]
+    found: dict[str, list[str]] = {}
+    for path in ("", *batches, "batches/upload/", "batches/1/release/", "released/", "released/3/", "incidents/"):
+        page.goto(PAGES + path)
+        found[path] = faults(page)
+    page.goto(f"{PAGES}batches/upload/")
+    content = (jsonl(note_rows(2, start=41)) + "not json\n").encode()
+    page.set_input_files("input[type=file]", {"name": "a.jsonl", "mimeType": "text/plain", "buffer": content})
+    press(page, "Control+Enter")
+    page.wait_for_url("**/preview/")
+    found["preview"] = faults(page)
+    open_review(page, 1)
+    press(page, "o", "n")
+    page.locator("#original").get_by_text("baker").wait_for()
+    found["review"] = faults(page)
+
+    assert {path: rules for path, rules in found.items() if rules} == {}
+
+
+def faults(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    return list(
+        page.evaluate(
+            """rules => axe.run({runOnly: rules}).then(r => r.violations.map(v =>
+              v.id + ": " + v.nodes.map(n => n.target + " " + (n.any[0]?.message ?? n.failureSummary)).join("; ")))""",
+            RULES,
+        )
+    )
