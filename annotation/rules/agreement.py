@@ -1,5 +1,7 @@
 """May agreement be measured, an item be adjudicated, a round go into a dataset - and if not, why."""
 
+from django.db.models import Count, Q, QuerySet
+
 from annotation.kinds import KINDS
 from annotation.models import AnnotationStatus, Item, ItemStatus, Round, RoundStatus, Verdict
 from clinicalft.access import Refused, check_permission
@@ -7,26 +9,34 @@ from clinicalft.models import User, WorkStatus
 from clinicalft.roles import Permission
 
 
-def check_cleared(round: Round) -> None:
+def check_cleared(round: Round, n_unsettled: int | None = None) -> None:
     """A round goes into a dataset when it is closed and its gate has passed.
 
-    The labels of a source with one reader are taken as they are. A kind without an agreement statistic (free text) is cleared by the
-    adjudication of every item that more than one person annotated.
+    The labels of a source with one reader are taken as they are. A kind without an agreement statistic (free text) is
+    cleared by the adjudication of every item that more than one person annotated. A page of many rounds reads them
+    with `to_be_cleared` and hands on their `n_unsettled`, so that nothing is asked round by round.
     """
     if round.status != RoundStatus.CLOSED:
         raise Refused("open", f"{round} is still open. Close it first.")
     if round.is_gold and round.overlap == 1:
         return
     if KINDS[round.kind].headline is None:
-        left = round.items.filter(status=ItemStatus.COMPLETE, n_required__gt=1).count()
+        waiting = round.items.filter(status=ItemStatus.COMPLETE, n_required__gt=1)
+        left = waiting.count() if n_unsettled is None else n_unsettled
         if left:
             raise Refused("unsettled", f"{left} items of {round} wait for adjudication.")
         return
-    latest = round.agreements.filter(status=WorkStatus.DONE).order_by("-number").first()
+    latest = next((row for row in round.agreements.all() if row.status == WorkStatus.DONE), None)  # newest first
     if latest is None:
         raise Refused("unmeasured", f"The agreement of {round} has not been measured yet.")
     if latest.verdict != Verdict.PASSED:
         raise Refused("gate", f"{round} has not passed its agreement gate: {latest.verdict_reason}")
+
+
+def to_be_cleared(rounds: QuerySet[Round]) -> QuerySet[Round]:
+    """`rounds` with what `check_cleared` asks about them: their agreements, and `n_unsettled`."""
+    left = Q(items__status=ItemStatus.COMPLETE, items__n_required__gt=1)
+    return rounds.prefetch_related("agreements").annotate(n_unsettled=Count("items", filter=left))
 
 
 def check_measure(user: User, round: Round) -> None:

@@ -4,7 +4,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 
-from annotation.rules.agreement import check_cleared
+from annotation.rules.agreement import check_cleared, to_be_cleared
 from clinicalft.access import Refused, has_permission, why_not
 from clinicalft.guards import load, project_page
 from clinicalft.models import Project
@@ -27,7 +27,7 @@ def dataset_list(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(Permission.DATASET_FREEZE, "GET", "POST")
 def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
-    rounds = project.rounds.select_related("schema").prefetch_related("agreements")
+    rounds = project.rounds.all()
     form = FreezeForm(request.POST or None, rounds=rounds)
     if form.is_valid():
         chosen = form.cleaned_data
@@ -40,7 +40,7 @@ def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
             return redirect("training:dataset-detail", slug=project.slug, number=dataset.number)
         except Refused as refusal:
             form.add_error("rounds", refusal.sentence)
-    choices = [(round, why_not(check_cleared, round)) for round in rounds]
+    choices = [(round, why_not(check_cleared, round, round.n_unsettled)) for round in to_be_cleared(rounds)]
     context = {
         "project": project, "form": form, "choices": choices, "chosen": form["rounds"].value() or [],
         "crumbs": [("Datasets", "../"), ("Freeze a dataset", "")],

@@ -1,0 +1,285 @@
+"""No page asks the database more often because there are more rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from annotation.actions.agreement import measure_agreement
+from annotation.actions.annotations import claim_next, skip_item, submit_annotation
+from annotation.actions.batches import import_notes
+from annotation.actions.notes import release_notes, report_identifier
+from annotation.actions.rounds import close_round
+from annotation.models import Batch, DeidentifiedNote, Round
+from annotation.tasks import measure_agreement as measure_task
+from clinicalft.actions import add_member, create_project, create_user, invite
+from evaluation.actions.ratings import close_rating_round, open_rating_round, review_harm, submit_rating
+from evaluation.models import Rating, RatingRound
+from tests.factories.evaluation import CLEAN, HALLUCINATED, clinicians, published, rate_all, two_arms
+from tests.factories.notes import MAPPING, deidentified_batch, jsonl, note_rows
+from tests.factories.rounds import annotate_all, label, open_round_with
+from tests.factories.training import agreed_round, frozen_dataset, ready_base_model
+from tests.personas import Cast, make_cast
+from tests.test_access import ROWS
+from training.actions.runs import start_run
+from training.models import Adapter, Run, RunEvent
+
+FEW, MORE = 2, 6
+World = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page by its URL name, who opens it, and its arguments in a world."""
+
+    name: str
+    who: str
+    args: Callable[[World], list[Any]] = lambda world: []
+    query: str = ""
+    site: bool = False
+
+
+def of(key: str) -> Callable[[World], list[Any]]:
+    return lambda world: [world[key]]
+
+
+def site(name: str, who: str, args: Callable[[World], list[Any]] = lambda world: []) -> Page:
+    return Page(name, who, args, site=True)
+
+
+def notes(cast: Cast, n: int) -> World:
+    """`n` batches in quarantine, and one of `n` notes in each later state: waiting, released, withdrawn."""
+    start = 1000 * n
+    for i in range(n):
+        import_notes(
+            project=cast.project, file_name="a.jsonl", mapping=MAPPING, by=cast.priya,
+            content=jsonl(note_rows(1, start=start + i)),
+        )  # fmt: skip
+    waiting = deidentified_batch(cast, n, start=start + 100)
+    release_notes(deidentified_batch(cast, n, start=start + 200), by=cast.priya)
+    withdrawn = deidentified_batch(cast, n, start=start + 300)
+    release_notes(withdrawn, by=cast.priya)
+    for item in open_round_with(cast, notes=_released(withdrawn)).items.all():
+        report_identifier(item, by=cast.ben)
+    return {"waiting": waiting.number, "note": waiting.notes.earliest("number").number}
+
+
+def _released(batch: Batch) -> list[DeidentifiedNote]:
+    return list(DeidentifiedNote.objects.filter(note__batch=batch))
+
+
+def rounds(cast: Cast, n: int) -> World:
+    """`n` open rounds and `n` closed ones of free text, each with its own guideline and schema; in the newest round `n`
+    items are done, `n` skipped, and others wait."""
+    for _ in range(n):
+        open_round_with(cast, notes=1)
+        close_round(open_round_with(cast, notes=1, kind="summary"), by=cast.lea)
+    round = open_round_with(cast, notes=3 * n, annotators=[cast.ben, cast.eve, cast.cleo])
+    for _ in range(n):
+        slot = claim_next(round, by=cast.cleo)
+        assert slot is not None
+        skip_item(slot.item, by=cast.cleo, reason="UNCLEAR", comment="Which of the two?")
+    annotate_some(round, cast, n)
+    slot = claim_next(round, by=cast.ben)
+    assert slot is not None
+    return {
+        "round": round.number, "item": [round.number, slot.item.number], "guideline": round.guideline_id,
+        "schema": round.schema_id,
+    }  # fmt: skip
+
+
+def annotate_some(round: Round, cast: Cast, n: int) -> None:
+    for _ in range(n):
+        slot = claim_next(round, by=cast.ben)
+        assert slot is not None
+        submit_annotation(slot.item, by=cast.ben, raw={"label": "sick"}, revision=0)
+
+
+def agreement(cast: Cast, n: int) -> World:
+    """A closed round in which readers differ on every item, measured `n` times."""
+    round = open_round_with(cast, notes=n, overlap=3)
+    annotate_all(round, {cast.ben: label("well"), cast.eve: label("sick"), cast.cleo: label("sick")})
+    close_round(round, by=cast.lea)
+    for _ in range(n):
+        measure_task(measure_agreement(round, by=cast.lea).pk)
+    return {"round": round.number, "item": [round.number, 1]}
+
+
+def training(cast: Cast, n: int) -> World:
+    """`n` datasets, base models, and runs with their adapters; the newest dataset holds 12 items a time."""
+    for i in range(n):
+        dataset = frozen_dataset(cast, agreed_round(cast, n=12 * n if i == n - 1 else 12))
+        run = start_run(
+            project=cast.project, dataset=dataset, base_model=ready_base_model(cast, f"tiny-{n}-{i}"), by=cast.ada,
+            config={},
+        )  # fmt: skip
+        adapter = Adapter.objects.create(
+            project=cast.project, number=Adapter.objects.count() + 1, run=run, folder=f"run-{run.pk}/adapter",
+            sha256="00" * 32, manifest={"files": {}}, card={},
+        )  # fmt: skip
+    _events(run, n)
+    return {"dataset": dataset.number, "run": run.number, "adapter": adapter.number, "base_model": run.base_model_id}
+
+
+def _events(run: Run, n: int) -> None:
+    kinds = {
+        "step": {"loss": 2.0, "epoch": 0.5, "tokens_per_second": 100, "memory": 10},
+        "evaluation": {"loss": 2.0, "epoch": 0.5, "n": 4, "n_scored": 4, "n_exact": 1, "exact_match": 0.25},
+        "sample": {"id": "1", "text": "well", "reference": "sick"},
+    }
+    lines = [(kind, step, values) for step in range(n) for kind, values in kinds.items()]
+    RunEvent.objects.bulk_create(
+        RunEvent(run=run, attempt=1, position=position, kind=kind, step=step, values=values)
+        for position, (kind, step, values) in enumerate(lines)
+    )
+
+
+def evaluation(cast: Cast, n: int) -> World:
+    """`n` closed rating rounds with a report each, the newest over `n` notes; in it and in an open one, `n` outputs
+    are flagged, and every other flag of the closed one was reviewed."""
+    for i in range(n):
+        inferences = two_arms(cast, n if i == n - 1 else 1)
+        closed = open_rating_round(
+            project=cast.project, title="Closed", inferences=inferences, raters=clinicians(cast, 3), by=cast.lea
+        )
+        rate_all(closed, lambda rater, rating: {"answers": {"accuracy": 4}, "flags": _flags(rating)})
+        close_rating_round(closed, by=cast.lea)
+        if i == n - 1:
+            _review(closed, cast, n)
+        report = published(closed, cast.lea)
+    arms = two_arms(cast, n)
+    waiting = open_rating_round(
+        project=cast.project, title="Open", inferences=arms, raters=clinicians(cast, 3), by=cast.lea
+    )
+    for rating in waiting.ratings.filter(rater=cast.ben).select_related("output")[:n]:
+        submit_rating(rating, by=cast.ben, answers={"accuracy": 4}, flags=_flags(rating))
+    following = waiting.ratings.filter(rater=cast.ben, status="WAITING").earliest("position")
+    return {
+        "inference": arms[0].number, "closed": closed.number, "open": waiting.number, "report": report.number,
+        "adapter": report.adapter.number, "rating": [waiting.number, following.position],
+    }  # fmt: skip
+
+
+def _flags(rating: Rating) -> dict[str, Any]:
+    return {**CLEAN, "hallucination": HALLUCINATED} if rating.output.inference.arm == "ADAPTER" else CLEAN
+
+
+def _review(closed: RatingRound, cast: Cast, n: int) -> None:
+    flagged = closed.ratings.filter(flags__hallucination__raised=True).select_related("output")
+    for output in list({rating.output_id: rating.output for rating in flagged}.values())[: n // 2]:
+        review_harm(closed, output, flag="hallucination", outcome="DISMISSED", reason="In the note.", by=cast.cleo)
+
+
+def people(cast: Cast, n: int) -> World:
+    """`n` more members, invitations, and projects in which Lea leads and Ben annotates."""
+    for i in range(n):
+        user = create_user(email=f"new{n}-{i}@example.org", name=f"New {i}", password=None, by=cast.ada)
+        add_member(user=user, project=cast.project, roles=["clinician"], by=cast.ada)
+        invite(email=f"guest{n}-{i}@example.org", name="Guest", roles=["lead"], project=cast.project, by=cast.ada)
+        project = create_project(name=f"Project {n}-{i}", description="", by=cast.ada)
+        add_member(user=cast.lea, project=project, roles=["lead"], by=cast.ada)
+        add_member(user=cast.ben, project=project, roles=["clinician"], by=cast.ada)
+    return {}
+
+
+EVERYWHERE = [
+    *(site("home", who) for who in ("ada", "ben", "cleo", "lea", "priya", "otto")),
+    *(Page("project-detail", who) for who in ("ada", "ben", "cleo", "lea", "priya", "otto")),
+    Page("project-audit", "otto"),
+    site("site-audit", "otto"),
+]
+AREAS: dict[Callable[[Cast, int], World], list[Page]] = {
+    notes: [
+        Page("annotation:batch-list", "priya"), Page("annotation:batch-detail", "priya", of("waiting")),
+        Page("annotation:batch-detail", "priya", of("waiting"), "status=DEIDENTIFIED"),
+        Page("annotation:notes-release", "priya", of("waiting")), Page("annotation:note-review", "priya", of("note")),
+        Page("annotation:note-list", "ben"), Page("annotation:note-list", "ben", query="q=bronchitis"),
+        Page("annotation:incident-list", "priya"),
+    ],
+    rounds: [
+        Page("annotation:round-list", "lea"), Page("annotation:round-detail", "lea", of("round")),
+        Page("annotation:round-open", "lea"), Page("annotation:annotators-add", "lea", of("round")),
+        Page("annotation:guideline-list", "lea"), Page("annotation:guideline-detail", "lea", of("guideline")),
+        Page("annotation:schema-list", "lea"), Page("annotation:schema-detail", "lea", of("schema")),
+        Page("training:dataset-freeze", "lea"), Page("annotation:work-list", "ben"),
+        Page("annotation:work-round", "eve", of("round")),
+        Page("annotation:work-done", "ben", of("round")),
+        Page("annotation:work-item", "ben", lambda world: world["item"]),
+    ],
+    agreement: [
+        Page("annotation:agreement-detail", "lea", of("round")), Page("annotation:agreement-items", "lea", of("round")),
+        Page("annotation:agreement-items", "lea", of("round"), "unsettled=on"),
+        Page("annotation:agreement-items", "lea", of("round"), "label=sick"),
+        Page("annotation:item-adjudicate", "lea", lambda world: world["item"]),
+    ],
+    training: [
+        Page("training:dataset-list", "lea"), Page("training:dataset-detail", "lea", of("dataset")),
+        Page("training:dataset-freeze", "lea"), Page("training:run-list", "lea"), Page("training:run-start", "ada"),
+        Page("training:run-detail", "ada", of("run")), Page("training:run-progress", "lea", of("run")),
+        Page("training:run-curve", "lea", of("run")), Page("training:adapter-detail", "lea", of("adapter")),
+        site("base-model-list", "ada"), site("base-model-detail", "ada", of("base_model")),
+        site("base-model-register", "ada"),
+    ],
+    evaluation: [
+        Page("evaluation:inference-list", "lea"), Page("evaluation:inference-start", "ada"),
+        Page("evaluation:inference-detail", "lea", of("inference")),
+        Page("evaluation:rating-round-list", "lea"), Page("evaluation:rating-round-open", "lea"),
+        Page("evaluation:rating-round-detail", "lea", of("closed")),
+        Page("evaluation:rating-round-detail", "lea", of("open")),
+        Page("evaluation:rating-round-rows", "lea", of("closed")), Page("evaluation:harm-list", "cleo", of("closed")),
+        Page("evaluation:rating-list", "ben"), Page("evaluation:rating-work", "ben", lambda world: world["rating"]),
+        Page("evaluation:report-list", "lea"), Page("evaluation:report-detail", "lea", of("report")),
+        Page("evaluation:report-rows", "lea", of("report")), Page("evaluation:report-lineage", "lea", of("report")),
+        Page("evaluation:adapter-lineage", "lea", of("adapter")),
+    ],
+    people: [Page("member-list", "ada"), Page("member-list", "ben"), site("user-list", "ada")],
+}  # fmt: skip
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("grow", AREAS, ids=lambda grow: grow.__name__)
+def test_more_rows_are_no_more_queries(grow: Callable[[Cast, int], World]) -> None:
+    cast = make_cast()
+    pages = [*AREAS[grow], *EVERYWHERE]
+    few = grow(cast, FEW)
+    before = [queries(page, cast, few) for page in pages]
+    more = grow(cast, MORE)
+
+    grown = []
+    for page, asked in zip(pages, before, strict=True):
+        again = queries(page, cast, more)
+        if len(again) != len(asked):
+            head = f"{page.name} {page.query} as {page.who}: {len(asked)} became {len(again)}"
+            grown.append(f"{head}\n{repeated(again)}")
+    assert not grown, "\n".join(grown)
+
+
+def queries(page: Page, cast: Cast, world: World) -> list[str]:
+    """The statements of one visit."""
+    args = page.args(world)
+    address = reverse(page.name, args=args if page.site else [cast.project.slug, *args])
+    client = Client()
+    client.force_login(getattr(cast, page.who))
+    with CaptureQueriesContext(connection) as found:
+        answer = client.get(f"{address}?{page.query}" if page.query else address)
+    assert answer.status_code == 200, f"{page.name} as {page.who} answered {answer.status_code}"
+    return [query["sql"] for query in found]
+
+
+def repeated(statements: list[str]) -> str:
+    """Statements that begin alike and were asked more than twice: the likely culprits, for the message."""
+    starts = [statement[:150] for statement in statements]
+    return "\n".join(f"    {starts.count(start)} x {start}" for start in sorted(set(starts)) if starts.count(start) > 2)
+
+
+def test_every_page_that_lists_rows_is_walked() -> None:
+    """A list page that is missing above would go unwatched: the names of lists and details say which there are."""
+    walked = {page.name for pages in AREAS.values() for page in pages} | {page.name for page in EVERYWHERE}
+    opened = {name for name, (_, row) in ROWS.items() if row.get is not None}
+    lists = {name for name in opened if name.endswith(("-list", "-rows", "-items", "-done", "-detail"))}
+    assert lists - walked == {"annotation:note-detail"}, "one note, which grows with nothing"
