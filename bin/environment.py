@@ -4,6 +4,8 @@ Standard library only: it runs before anything is installed. Also a command: `py
 installs the app's needs into the Python that runs it (container images use that).
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -43,6 +45,19 @@ def stop(line: str) -> None:
     sys.exit(f"{Path(sys.argv[0]).name}: {line}")
 
 
+@contextlib.contextmanager
+def alone():
+    """Two commands that set up the same checkout at once take turns."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with (LOG.parent.parent / "setup.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another command is setting up this checkout: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def python_with(extras: tuple[str, ...]) -> Path:
     """The Python of .venv with the base needs and `extras` installed, made or mended if necessary."""
     _need_new_python()
@@ -58,7 +73,12 @@ def python_with(extras: tuple[str, ...]) -> Path:
         _make_venv()
     UNFINISHED.touch()
     extras = tuple(sorted({*extras, *have.get("extras", [])}))
-    install(PYTHON, extras)
+    try:
+        install(PYTHON, extras)
+    except SystemExit:
+        # pip gave up in good order; only one that was killed leaves an environment not to be trusted.
+        UNFINISHED.unlink()
+        raise
     _make_importable()
     STAMP.write_text(json.dumps({**wanted, "extras": extras}))
     UNFINISHED.unlink()
