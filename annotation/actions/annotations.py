@@ -93,8 +93,9 @@ def claim_next(round: Round, *, by: User) -> Assignment | None:
         found = _claim(round, by)
     if found is None:
         return None
-    related = ("item__note", "round__schema", "round__guideline", "round__project")
-    return Assignment.objects.select_related(*related).get(pk=found)
+    slot = Assignment.objects.select_related("item__note").get(pk=found)
+    slot.round = slot.item.round = round
+    return slot
 
 
 @transaction.atomic
@@ -176,8 +177,7 @@ def submit_annotation(
     Whoever lost the item to a lease that ran out still gets in while another place of it is free. The same answer sent
     twice is one answer. Raises BadPayload, StaleDraft, and Refused("submitted", "lease-lost", "round-closed").
     """
-    locked = Item.objects.select_for_update(of=("self",), no_key=True)
-    item = locked.select_related("round__schema", "round__project", "note").get(pk=item.pk)
+    item.status = Item.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=item.pk)
     check_annotate(by, item.round)
     payload = finished_payload(raw, round=item.round, text=item.note.text)
     digest = sha256_json(payload)
@@ -211,6 +211,7 @@ def _fill_slot(item: Item, by: User) -> None:
         )
         if filled:
             return
+    check_annotate(by, Round.objects.select_related("project").get(pk=item.round_id))
     raise Refused("lease-lost", LEASE_LOST)
 
 

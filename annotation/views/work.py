@@ -199,11 +199,10 @@ def _next(request: HttpRequest, round: Round) -> HttpResponse:
             raise
         slot = None
     url = _item_url(round.project, round, slot.item) if slot else _round_url(round)
-    if not request.htmx or slot is None:
-        answer = redirect(url)
-        if request.htmx:
-            answer = HttpResponse(status=204, headers={"HX-Redirect": url})
-        return answer
+    if not request.htmx:
+        return redirect(url)
+    if slot is None:
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
     answer = render(request, WORKBENCH, _bench(request, slot.item, slot))
     answer["HX-Push-Url"] = url
     return answer

@@ -266,3 +266,16 @@ def queries(client: Client, address: str) -> int:
     ) as found:
         assert client.get(address).status_code == 200
     return len(found)
+
+
+def test_a_lead_deals_with_what_was_passed_on(cast: Cast) -> None:
+    round = open_round_with(cast)
+    slot = claim_next(round, by=cast.ben)
+    assert slot is not None
+    skip = skip_item(slot.item, by=cast.ben, reason="UNREADABLE")
+    lea = as_(cast.lea)
+
+    assert lea.post(url(cast, "skip-resolve", round.number, skip.pk)).status_code == 302
+
+    assert "Passed on to you" not in lea.get(url(cast, "round-detail", round.number)).content.decode()
+    assert lea.post(url(cast, "skip-resolve", round.number, skip.pk)).status_code == 409

@@ -321,3 +321,11 @@ def test_codes_are_found_by_beginning_words_and_other_names(cast: Cast) -> None:
     answer = ben.get(url(cast, "code-search"), {"code_set": CODE_SET, "q": "J44"}).json()
     assert [bool(result["warning"]) for result in answer["results"]] == [True, False]
     assert ben.get(url(cast, "code-search"), {"code_set": "another", "q": "J44"}).json() == {"results": []}
+
+
+def test_a_heartbeat_of_whoever_holds_the_item_is_answered_without_words(cast: Cast) -> None:
+    round = open_round_with(cast)
+    ben = as_(cast.ben)
+    address = ben.post(url(cast, "next-claim", round.number)).headers["Location"]
+    assert ben.post(f"{address}lease/").status_code == 204
+    assert as_(cast.eve).post(f"{address}lease/").status_code == 409

@@ -293,3 +293,10 @@ def test_everyone_annotates_in_turn_until_nothing_is_left(cast: Cast) -> None:
 
     assert annotate_all(round, {cast.ben: label("sick"), cast.eve: label("well"), cast.cleo: label("sick")}) == 8
     assert set(round.items.values_list("status", flat=True)) == {ItemStatus.COMPLETE}
+
+
+def test_gold_labels_have_one_source(cast: Cast) -> None:
+    round = open_round_with(cast, annotators=[imported("One"), imported("Two")], overlap=1, is_gold=True)
+    with pytest.raises(Refused) as refusal:
+        import_gold(round, by=cast.lea)
+    assert refusal.value.code == "one-source"
