@@ -48,8 +48,12 @@ def stop(line: str) -> None:
 @contextlib.contextmanager
 def alone():
     """Two commands that set up the same checkout at once take turns."""
-    LOG.parent.mkdir(parents=True, exist_ok=True)
-    with (LOG.parent.parent / "setup.lock").open("a") as lock:
+    try:
+        LOG.parent.mkdir(parents=True, exist_ok=True)
+        lock = (LOG.parent.parent / "setup.lock").open("a")
+    except PermissionError as error:
+        stop(f"{error.filename} belongs to another user (an earlier start as root?): give it back, or remove var/.")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -298,3 +298,14 @@ def test_log_line_of_a_celery_task_names_it_without_its_arguments() -> None:
 def test_no_handler_mails_request_data() -> None:
     assert [handler["class"] for handler in settings.LOGGING["handlers"].values()] == ["logging.StreamHandler"]
     assert [type(handler) for handler in logging.getLogger("django").handlers] == []
+
+
+def test_command_without_a_database_says_what_to_do_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "manage.py", "audit_verify"]
+    plain = {"PATH": os.environ["PATH"], "CLINICALFT_VAR": str(tmp_path)}
+
+    result = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("PostgreSQL cannot be used: ")
+    assert len(result.stderr.splitlines()) == 1

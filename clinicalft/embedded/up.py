@@ -196,6 +196,9 @@ def main() -> int:
     except Broken as error:
         say(str(error))
         code = 1
+    except PermissionError as error:
+        say(f"{error.filename} belongs to another user (an earlier start as root?): give it back to you, or remove it")
+        code = 1
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
