@@ -186,8 +186,9 @@ def main() -> int:
     options = parse()
     var = Path(os.environ.get("CLINICALFT_VAR") or ROOT / "var").absolute()
     supervisor = Supervisor(say)
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Said for SIGINT, too: a shell that starts this in the background has it ignored.
+        signal.signal(number, interrupt)
     code = 0
     try:
         run(options, var, supervisor)
