@@ -59,7 +59,8 @@ def run_start(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(Permission.RUN_VIEW)
 def run_detail(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    return render(request, "training/run_detail.html", _run(request, project, number))
+    context = _run(request, project, number)
+    return render(request, "training/run_detail.html", {**context, "curve": _curve(context["run"])})
 
 
 @project_page(Permission.RUN_VIEW)
@@ -92,13 +93,16 @@ def _run(request: HttpRequest, project: Project, number: int) -> dict[str, Any]:
 
 @project_page(Permission.RUN_VIEW)
 def run_curve(request: HttpRequest, project: Project, number: int) -> JsonResponse:
-    """Loss by step for the chart: `train` and `held_out` as [step, loss] pairs, and whether more will come."""
-    run = load(Run, project=project, number=number)
-    curve = {
-        name: [[event.step, event.values["loss"]] for event in run.kept_events(kind)]
-        for name, kind in (("train", "step"), ("held_out", "evaluation"))
-    }
-    return JsonResponse({**curve, "is_finished": run.is_finished})
+    """Loss by step for the chart, which asks again until the run has ended."""
+    return JsonResponse(_curve(load(Run, project=project, number=number)))
+
+
+def _curve(run: Run) -> dict[str, Any]:
+    series = [
+        {"name": name, "points": [[event.step, event.values["loss"]] for event in run.kept_events(kind)]}
+        for name, kind in (("train", "step"), ("held out", "evaluation"))
+    ]
+    return {"x": "step", "y": "loss per token", "series": series, "is_finished": run.is_finished}
 
 
 @project_page(Permission.RUN_START, "POST")
