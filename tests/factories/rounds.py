@@ -1,4 +1,4 @@
-"""Rounds for tests: opened, annotated and closed by the real actions, on released notes written straight to the tables."""
+"""Rounds for tests: opened, annotated and closed by the real actions, on released notes written to the tables."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ PayloadOf = Callable[[Item], dict[str, Any]]
 def released_notes(
     cast: Cast, texts: int | Sequence[str] = 3, *, gold: Sequence[Any] = (), n_patients: int | None = None
 ) -> list[DeidentifiedNote]:
-    """Released notes of the cast's project, each of a patient of its own unless `n_patients` says how many share them."""
+    """Released notes of the cast's project, each of its own patient unless `n_patients` share them."""
     written = [f"{TEXT}\nNote {i + 1}." for i in range(texts)] if isinstance(texts, int) else list(texts)
     batch = Batch.objects.create(
         project=cast.project, number=next(_number), file_name="notes.jsonl", file_sha256=sha256_text("notes"),
@@ -100,7 +100,7 @@ def open_round_with(
 
 
 def annotate_all(round: Round, payload_of: Mapping[User, PayloadOf]) -> int:
-    """Lets people annotate in turn, one item each, until nothing waits for any of them; returns the number of answers."""
+    """Lets people annotate in turn, one item each, until nothing waits; returns the number of answers."""
     n, waiting = 0, list(payload_of)
     while waiting:
         for person in list(waiting):

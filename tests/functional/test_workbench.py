@@ -81,10 +81,10 @@ def saved(page: Page) -> None:
 
 
 def pick(page: Page, code: str, *letters: str) -> int:
-    """Picks a code by typing; the number of keys pressed."""
-    n = press(page, "c", *letters)
-    expect(page.get_by_role("option", name=code)).to_be_visible()
-    return n + press(page, "Enter")
+    """Picks a code by typing, faster than the server answers; the number of keys pressed."""
+    n = press(page, "c", *letters, "Enter")
+    expect(page.locator(".code-row.is-current .code-value")).to_have_text(code)
+    return n
 
 
 def press(page: Page, *keys: str) -> int:

@@ -26,7 +26,9 @@ class CodePicker {
     clearTimeout(this.timer);
     this.asking?.abort();
     const words = this.input.value.trim();
+    this.takesFirst = false;
     if (!words) return this.close();
+    this.isAsking = true;
     this.timer = setTimeout(() => this.ask(words), REST_MS);
   }
 
@@ -47,12 +49,15 @@ class CodePicker {
 
   show(results) {
     this.results = results;
+    this.isAsking = false;
     this.list.replaceChildren(...results.map((result, i) => this.option(result, i)));
     const n = results.length;
     this.live.textContent = n ? `${n} found` : "Nothing found. Try another word, or the code itself.";
     this.list.hidden = n === 0;
     this.input.setAttribute("aria-expanded", n > 0);
     this.setActive(n ? 0 : -1);
+    if (this.takesFirst) this.take(results[0]);
+    this.takesFirst = false;
   }
 
   option(result, index) {
@@ -84,6 +89,8 @@ class CodePicker {
   onKeydown(event) {
     const n = this.results.length;
     if (event.key === "Escape" && !this.list.hidden) this.close();
+    // Typed faster than the server answers: Enter takes the best of what comes.
+    else if (event.key === "Enter" && this.isAsking && !event.ctrlKey && !event.metaKey) this.takesFirst = true;
     else if (this.list.hidden) return;
     else if (event.key === "ArrowDown") this.setActive((this.active + 1) % n);
     else if (event.key === "ArrowUp") this.setActive((this.active - 1 + n) % n);
