@@ -61,7 +61,9 @@ def enqueue(work: BackgroundWork) -> None:
 
 
 def _send(work: BackgroundWork) -> None:
-    type(work)._default_manager.filter(pk=work.pk).update(sent_at=Now())
+    waiting = type(work)._default_manager.filter(pk=work.pk, status=WorkStatus.QUEUED)
+    if not waiting.update(sent_at=Now()):
+        return
     try:
         current_app.send_task(work.TASK, args=[work.pk], queue=work.QUEUE)
     except OperationalError:

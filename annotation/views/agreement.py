@@ -75,7 +75,7 @@ def _numbers(agreement: Agreement) -> dict[str, Any]:
     others = [
         {"label": label, "kind": kind, "estimate": estimates.get(name + CLUSTERED) or estimates[name]}
         for name, label, kind in SHOWN
-        if name in estimates and name != plain
+        if name in estimates and name != plain and (agreement.n_annotators == 2 or not name.startswith("cohen"))
     ]
     people = sorted({pair[side] for pair in agreement.tables["pairs"] for side in ("first", "second")})
     names = dict(User.objects.filter(pk__in=people).values_list("pk", "name"))

@@ -102,7 +102,7 @@ def _curve(run: Run) -> dict[str, Any]:
         {"name": name, "points": [[event.step, event.values["loss"]] for event in run.kept_events(kind)]}
         for name, kind in (("train", "step"), ("held out", "evaluation"))
     ]
-    return {"x": "step", "y": "loss per token", "series": series, "is_finished": run.is_finished}
+    return {"x": "step", "y": "loss", "series": series, "is_finished": run.is_finished}
 
 
 @project_page(Permission.RUN_START, "POST")
