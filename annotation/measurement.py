@@ -96,7 +96,8 @@ def measure(round: Round, ratings: Ratings, *, seed: int) -> Measured:
     if kind.data_type(schema) == "set":
         return _measure_sets(ratings, seed)
     table = RatingTable.from_rows(
-        ratings.rows, categories=kind.categories(schema), data_type=kind.data_type(schema) or "nominal",
+        ((item, person, str(unit)) for item, person, unit in ratings.rows),
+        categories=kind.categories(schema), data_type=kind.data_type(schema) or "nominal",
         cluster_of_item=ratings.clusters, category_scores=kind.scores(schema),
     )  # fmt: skip
     estimates = summarise(table, seed=seed)

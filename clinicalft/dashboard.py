@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Avg, Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Avg, Count, Exists, Min, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,7 +20,7 @@ from annotation.models import (
     Skip,
     Verdict,
 )
-from annotation.progress import waiting_slots
+from annotation.progress import items_to_settle, waiting_slots
 from clinicalft.access import permissions_of, role_names
 from clinicalft.guards import project_page, site_page
 from clinicalft.models import Project, User, WorkStatus
@@ -138,15 +138,14 @@ def _incidents(user: User, projects: list[int]) -> Facts:
 def _rounds_to_settle(user: User, projects: list[int]) -> Facts:
     rounds = Round.objects.filter(project__in=projects, is_gold=False)
     left = Q(assignments__status__in=["WAITING", "CLAIMED"])
-    for row in (
-        rounds.filter(status=RoundStatus.OPEN).annotate(n_left=Count("assignments", filter=left)).filter(n_left=0)
-    ):
+    annotated = rounds.filter(status=RoundStatus.OPEN).annotate(n_left=Count("assignments", filter=left))
+    for row in annotated.filter(n_left=0):
         yield (row.project_id, 2, f"{row} is annotated: close it and measure agreement", 1, "annotation:round-detail",
                {"number": row.number})  # fmt: skip
     measured = Agreement.objects.filter(round=OuterRef("pk"), status=WorkStatus.DONE)
-    for row in rounds.filter(status=RoundStatus.CLOSED).exclude(Exists(measured)).exclude(kind="summary"):
-        yield (row.project_id, 2, f"{row} is closed: measure its agreement", 1, "annotation:agreement-detail",
-               {"number": row.number})  # fmt: skip
+    for closed in rounds.filter(status=RoundStatus.CLOSED).exclude(Exists(measured)).exclude(kind="summary"):
+        yield (closed.project_id, 2, f"{closed} is closed: measure its agreement", 1, "annotation:agreement-detail",
+               {"number": closed.number})  # fmt: skip
 
 
 def _skips_to_resolve(user: User, projects: list[int]) -> Facts:
@@ -154,6 +153,17 @@ def _skips_to_resolve(user: User, projects: list[int]) -> Facts:
     for row in rows.values("item__project", "item__round__number").annotate(n=Count("pk")):
         yield (row["item__project"], 2, f"Items that annotators passed to you in round {row['item__round__number']}",
                row["n"], "annotation:round-detail", {"number": row["item__round__number"]})  # fmt: skip
+
+
+def _items_to_settle(user: User, projects: list[int]) -> Facts:
+    rows = items_to_settle(user).filter(round__project__in=projects)
+    for row in rows.values("round__project", "round__number", "round__title").annotate(
+        n=Count("pk"), first=Min("number")
+    ):
+        yield (
+            row["round__project"], 1, f"Settle what readers disagree on: {row['round__title']}", row["n"],
+            "annotation:item-adjudicate", {"number": row["round__number"], "item_number": row["first"]},
+        )  # fmt: skip
 
 
 def _approvals(user: User, projects: list[int]) -> Facts:
@@ -180,6 +190,7 @@ SOURCES: tuple[tuple[Permission, Callable[[User, list[int]], Facts]], ...] = (
     (P.NOTE_RELEASE, _incidents),
     (P.ROUND_OPEN, _rounds_to_settle),
     (P.ROUND_OPEN, _skips_to_resolve),
+    (P.ITEM_ADJUDICATE, _items_to_settle),
     (P.DEPLOYMENT_APPROVE, _approvals),
     (P.RUN_START, _runs_in_trouble),
 )
@@ -208,7 +219,7 @@ def _rounds(project: Project) -> QuerySet[Round]:
 
 
 def line_of(project: Project, held: frozenset[Permission]) -> list[dict[str, Any]]:
-    """The line as steps {label, n, url, is_next, note}: the first step with nothing in it is the next one."""
+    """The line as steps {label, n, url, is_next, note}: the next step is behind the last that has any."""
     released = Q(status=NoteStatus.RELEASED)
     notes = Note.objects.filter(project=project).aggregate(n=Count("pk"), n_released=Count("pk", filter=released))
     passed = Agreement.objects.filter(project=project, verdict=Verdict.PASSED).values("round").distinct().count()
@@ -230,11 +241,11 @@ def line_of(project: Project, held: frozenset[Permission]) -> list[dict[str, Any
         ("released models", Deployment.objects.filter(project=project, status=DeploymentStatus.APPROVED).count(),
          "evaluation:report-list", P.EVALUATION_VIEW, "A lead publishes a report and two people sign it."),
     ]  # fmt: skip
-    first_empty = next((label for label, n, *_ in steps if not n), None)
+    reached = max((place for place, (_, n, *_) in enumerate(steps) if n), default=-1)
     return [
         {
-            "label": label, "n": n, "is_next": label == first_empty, "note": note if label == first_empty else "",
+            "label": label, "n": n, "is_next": place == reached + 1, "note": note if place == reached + 1 else "",
             "url": reverse(name, kwargs={"slug": project.slug}) if permission in held else "",
         }
-        for label, n, name, permission, note in steps
+        for place, (label, n, name, permission, note) in enumerate(steps)
     ]  # fmt: skip

@@ -211,12 +211,13 @@ def _requeue_expired(model: type[BackgroundWork]) -> int:
     for work in model._default_manager.filter(expired):
         with transaction.atomic():
             row = model._default_manager.filter(expired, pk=work.pk, attempt=work.attempt)
+            fields: dict[str, Any] = {"finished_at": Now()}
             if work.cancel_requested_at:
-                to, fields = WorkStatus.CANCELLED, {"finished_at": Now()}
+                to = WorkStatus.CANCELLED
             elif work.attempts_left:
                 to, fields = WorkStatus.QUEUED, {"queued_at": Now()}
             else:
-                to, fields = WorkStatus.FAILED, {"finished_at": Now(), "error": LOST}
+                to, fields["error"] = WorkStatus.FAILED, LOST
             if not row.update(status=to, leased_until=None, **fields):
                 continue
             audit.record(f"{_noun(model)}_LOST", work, by=None, attempt=work.attempt, new=str(to))

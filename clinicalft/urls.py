@@ -1,11 +1,11 @@
 """Mounts every page of the product."""
 
 from django.contrib.auth import views as auth_views
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from clinicalft import dashboard, views
 
-project_urls = [
+project_urls: list[URLPattern | URLResolver] = [
     path("", dashboard.project_detail, name="project-detail"),
     path("settings/", views.project_settings, name="project-settings"),
     path("people/", views.member_list, name="member-list"),

@@ -1,7 +1,7 @@
 """Every URL by every persona. A URL without a row here fails, and so does a row without a URL.
 
-`tests/access_table/*.py` each hold `ROWS`: {url name: Row}. A row says who may GET it and who may POST to it, and how to
-build its arguments from the rows that `setup` made.
+`tests/access_table/*.py` each hold `ROWS`: {url name: Row}. A row says who may GET it and who may POST to it, and how
+to build its arguments from the rows that `setup` made.
 """
 
 import importlib
@@ -25,7 +25,7 @@ EVERYONE = frozenset({"ada", "ben", "eve", "cleo", "lea", "rob", "priya", "otto"
 class Row:
     """Who may use one URL. `get`/`post` name personas; None means that the method is not allowed (405).
 
-    Members who are not named get 403 (or 404 where `hidden`), strangers always 404, and the logged-out are sent to log in.
+    Members who are not named get 403 (or 404 where `hidden`), strangers always 404, the logged-out are sent to log in.
     `args(cast, world)` gives the URL's keyword arguments, where `world` is what the table's `setup(cast)` returned.
     `data` is a POST body; what it answers does not matter here, as long as it is neither 403 nor 404 for those allowed.
     """

@@ -1,5 +1,6 @@
-import clinicalft.crypto
 from django.db import migrations, models
+
+import clinicalft.crypto
 
 # As in 0002, and now with the answer that came with the note.
 FREEZE = """

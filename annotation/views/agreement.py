@@ -17,6 +17,7 @@ from annotation.forms.agreement import AdjudicateForm, ItemFilterForm
 from annotation.kinds import KINDS, BadPayload
 from annotation.measurement import ratings_of
 from annotation.models import Agreement, Annotation, AnnotationStatus, Item, ItemStatus, Round
+from annotation.progress import items_to_settle, unsettled_items
 from annotation.rules.agreement import check_adjudicate, check_measure
 from annotation.visibility import check_blind_ended
 from clinicalft.access import Refused, has_permission, why_not
@@ -49,7 +50,7 @@ def agreement_detail(request: HttpRequest, project: Project, number: int) -> Htt
         "failed": measured[0] if measured and measured[0].status == WorkStatus.FAILED else None,
         "may_measure": has_permission(request.user, Permission.AGREEMENT_MEASURE, project),
         "why_not": why_not(check_measure, request.user, round),
-        "n_unsettled": _unsettled(round).count(),
+        "n_unsettled": unsettled_items().filter(round=round).count(),
         "crumbs": [
             ("Rounds", reverse("annotation:round-list", args=[project.slug])), (str(round), "../"), ("Agreement", ""),
         ],
@@ -60,12 +61,6 @@ def agreement_detail(request: HttpRequest, project: Project, number: int) -> Htt
 
 def _round(project: Project, number: int) -> Round:
     return load(Round.objects.select_related("schema", "guideline", "project"), project=project, number=number)
-
-
-def _unsettled(round: Round) -> QuerySet[Item]:
-    """Items on which readers differ and which nobody has settled; free text always has to be settled."""
-    items = round.items.filter(status=ItemStatus.COMPLETE, n_required__gt=1)
-    return items if KINDS[round.kind].headline is None else items.filter(disagreement__gt=0)
 
 
 def _numbers(agreement: Agreement) -> dict[str, Any]:
@@ -112,7 +107,7 @@ def agreement_measure(request: HttpRequest, project: Project, number: int) -> Ht
 @project_page(Permission.AGREEMENT_VIEW)
 def agreement_progress(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     round = _round(project, number)
-    latest = load(round.agreements, pk=getattr(round.agreements.first(), "pk", None))
+    latest: Agreement = load(round.agreements, pk=getattr(round.agreements.first(), "pk", None))
     context = {"project": project, "round": round, "running": latest}
     response = render(request, "annotation/_agreement_progress.html", context)
     if latest.is_finished:
@@ -144,7 +139,8 @@ def agreement_items(request: HttpRequest, project: Project, number: int) -> Http
 
 
 def _filtered(round: Round, chosen: dict[str, Any]) -> QuerySet[Item]:
-    items = _unsettled(round) if chosen.get("unsettled") else round.items.exclude(status=ItemStatus.WITHDRAWN)
+    shown = unsettled_items() if chosen.get("unsettled") else Item.objects.exclude(status=ItemStatus.WITHDRAWN)
+    items = shown.filter(round=round)
     if chosen.get("differ"):
         items = items.filter(disagreement__gt=0)
     submitted = Annotation.objects.filter(item=OuterRef("pk"), status=AnnotationStatus.SUBMITTED)
@@ -198,7 +194,7 @@ def item_adjudicate(request: HttpRequest, project: Project, number: int, item_nu
                 item, by=request.user, raw=_chosen(item, form), cause=form.cleaned_data["cause"],
                 comment=form.cleaned_data["comment"],
             )  # fmt: skip
-            return _next_item(project, round)
+            return _next_item(request.user, project, round)
         except BadPayload as fault:
             sentence = fault.sentence
         except Refused as refusal:
@@ -213,8 +209,8 @@ def _chosen(item: Item, form: AdjudicateForm) -> Any:
     return form.cleaned_data["payload"]
 
 
-def _next_item(project: Project, round: Round) -> HttpResponse:
-    following = _unsettled(round).order_by("-disagreement", "number").first()
+def _next_item(user: User, project: Project, round: Round) -> HttpResponse:
+    following = items_to_settle(user).filter(round=round).order_by("-disagreement", "number").first()
     if following is None:
         return redirect("annotation:agreement-detail", slug=project.slug, number=round.number)
     return redirect("annotation:item-adjudicate", slug=project.slug, number=round.number, item_number=following.number)
@@ -234,7 +230,8 @@ def _adjudication(request: HttpRequest, item: Item) -> dict[str, Any]:
         "readers": [(index, one, kind.describe(one.payload, schema)) for index, one in enumerate(given, start=1)],
         "settled": settled, "settled_lines": lines if settled else [], "payload": payload,
         "payload_json": json.dumps(payload), "editor_config": {"labels": [], "spans": spans, "mode": "evidence"},
-        "n_left": _unsettled(item.round).count(), "why_not": why_not(check_adjudicate, request.user, item),
+        "n_left": unsettled_items().filter(round=item.round).count(),
+        "why_not": why_not(check_adjudicate, request.user, item),
         "crumbs": [
             (str(item.round), "../../../"), ("Items", "../../../agreement/items/?differ=on"), (f"Settle {item}", ""),
         ],

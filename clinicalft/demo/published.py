@@ -28,8 +28,8 @@ def build(people: dict[str, User]) -> Project:
     """One closed round per facet, with both raters' published answers, measured."""
     project = create_project(
         name=NAME, by=people["ada"], agreement_min_items=30, agreement_min_rarest=1,
-        description="Two experts rated 39 model-written summaries of Cochrane reviews (MSLR, Apache-2.0). The numbers are "
-        "those of real people and agree with the published ones.",
+        description="Two experts rated 39 model-written summaries of Cochrane reviews (MSLR, Apache-2.0). The numbers "
+        "are those of real people and agree with the published ones.",
     )  # fmt: skip
     join(project, people)
     rows = carried("mslr_ratings")

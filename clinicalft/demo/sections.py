@@ -32,8 +32,8 @@ def build(people: dict[str, User], n_notes: int | None = None) -> Project:
     """
     project = create_project(
         name=NAME, by=people["ada"], report_evidence_rule=True,
-        description="Which section of a note does a conversation belong to? (MTS-Dialog, CC BY 4.0.) A tiny model learns "
-        "it in about a minute on one processor core: open Runs and press Start a run.",
+        description="Which section of a note does a conversation belong to? (MTS-Dialog, CC BY 4.0.) A tiny model "
+        "learns it in about a minute on one processor core: open Runs and press Start a run.",
     )  # fmt: skip
     join(project, people)
     rows = carried("mts_dialog")[:n_notes]

@@ -18,7 +18,9 @@ SEED = 20261121
 ACCURACY = 0.95
 LIMBS = ("pain", "knee", "ankle", "foot", "elbow", "shoulder", "hip", "wrist", "arm", "finger", "joint", "toe")
 TRUNK = ("chest", "heart", "breath", "lung", "asthma", "dyspnea", "stemi", "hypertension", "cardi")
-LABELS = "limbs | Bones and joints | Pain or injury of back, limbs or joints\nheart | Heart and lungs\nother | Something else"
+LABELS = """limbs | Bones and joints | Pain or injury of back, limbs or joints
+heart | Heart and lungs
+other | Something else"""
 MAPPING = {
     "source_id": "id", "patient_id": "id", "text": "note", "sex": "sex", "age": "age", "first_name": "first_name",
     "last_name": "last_name",
@@ -41,7 +43,8 @@ Give an ICD-10-CM code for **each problem that was assessed or treated** at this
 1. Press `c`, type a word or a code, choose.
 2. Select the words in the note that prove it.
 
-Do not code what is only in the family history, or what was ruled out. Take the most specific code that the note supports.
+Do not code what is only in the family history, or what was ruled out. Take the most specific code that the note
+supports.
 """
 SUMMARY_GUIDELINE = """# Summarise for the next doctor
 
@@ -53,8 +56,8 @@ def build(people: dict[str, User]) -> Project:
     """The project with its notes, one finished and two open rounds."""
     project = create_project(
         name=NAME, by=people["ada"], agreement_min_items=40, agreement_min_rarest=5,
-        description="Simulated outpatient visits (ACI-Bench, CC BY 4.0). The agreement gate needs 40 items here instead "
-        "of 200, because the demo is small.",
+        description="Simulated outpatient visits (ACI-Bench, CC BY 4.0). The agreement gate needs 40 items here "
+        "instead of 200, because the demo is small.",
     )  # fmt: skip
     join(project, people)
     rows = carried("aci_bench_notes")
@@ -80,7 +83,8 @@ def build(people: dict[str, User]) -> Project:
     open_round(
         project=project, title="Two-sentence summary", kind="summary", notes=notes, n_items=10, annotators=clinicians,
         schema=NewSchema(
-            "Short summary", {"instruction": "Summarise the visit for the next doctor.", "min_words": 15, "max_words": 90}
+            "Short summary",
+            {"instruction": "Summarise the visit for the next doctor.", "min_words": 15, "max_words": 90},
         ),
         guideline=NewGuideline("Summaries", SUMMARY_GUIDELINE), overlap=2, seed=SEED + 2, by=people["lena"],
     )  # fmt: skip

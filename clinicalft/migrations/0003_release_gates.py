@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('clinicalft', '0002_audit_chain'),
+        ("clinicalft", "0002_audit_chain"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='project',
-            name='hallucination_limit',
+            model_name="project",
+            name="hallucination_limit",
             field=models.FloatField(default=0.02),
         ),
         migrations.AddField(
-            model_name='project',
-            name='report_min_outputs',
+            model_name="project",
+            name="report_min_outputs",
             field=models.PositiveIntegerField(default=500),
         ),
     ]

@@ -227,7 +227,7 @@ def _distinct_rows(rows: Ints) -> tuple[Ints, Ints, Ints]:
 def _data_type(data_type: str) -> DataType:
     for known in get_args(DataType):
         if data_type == known:
-            return known  # type: ignore[no-any-return]
+            return known
     raise BadRatings(f"Data type {data_type!r} is not known; use nominal, ordinal or interval.")
 
 

@@ -6,7 +6,7 @@ from tests.factories.training import agreed_round
 from tests.personas import Cast
 from tests.test_access import Row
 
-VIEWERS = frozenset({"ada", "lea", "rob", "otto"})
+VIEWERS = frozenset({"ada", "cleo", "lea", "rob", "otto"})
 LEADS = frozenset({"lea", "rob"})
 
 

@@ -1,4 +1,4 @@
-"""Who may enter the pages of notes. Priya (privacy officer) imports, looks and releases; Zoe is one elsewhere: a stranger."""
+"""Who may enter the pages of notes. Priya (privacy officer) imports, looks and releases; Zoe does so elsewhere."""
 
 from typing import Any
 

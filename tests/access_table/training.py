@@ -17,7 +17,13 @@ def setup(cast: Cast) -> dict[str, Any]:
     dataset, base_model = frozen_dataset(cast), ready_base_model(cast)
     run = start_run(project=cast.project, dataset=dataset, base_model=base_model, by=cast.ada, config={})
     adapter = Adapter.objects.create(
-        project=cast.project, number=1, run=run, folder="none/adapter", sha256="00" * 32, manifest={"files": {}}, card={}
+        project=cast.project,
+        number=1,
+        run=run,
+        folder="none/adapter",
+        sha256="00" * 32,
+        manifest={"files": {}},
+        card={},
     )
     return {"dataset": dataset, "base_model": base_model, "run": run, "adapter": adapter}
 

@@ -63,7 +63,7 @@ def ready_base_model(cast: Cast, folder: str = "tiny") -> BaseModel:
 
 def write_tiny_model(path: Path) -> None:
     """A model of a few thousand weights, built by the engine in a child process: seconds, and no torch in here."""
-    words = "the patient is well and sick with worsening dyspnoea plan give fluids history note for three days".split()
+    words = ["the", "patient", "is", "well", "and", "sick", "with", "cough", "plan", "give", "fluids", "notes"]
     corpus = [{"text": " ".join(words[(a * 5 + b * (1 + a % 4)) % len(words)] for b in range(40))} for a in range(120)]
     config = BuildConfig(
         licence="CC0-1.0", credit="made up for tests", vocabulary=300, hidden=32, layers=2, heads=2, kv_heads=1,

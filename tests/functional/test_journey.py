@@ -1,8 +1,8 @@
 """The whole line through pages only: bin/up on an empty state folder, the printed log-ins, and a browser.
 
-A file of notes is imported, de-identified, released, annotated by two clinicians, measured, frozen, trained on, answered,
-rated blind by three clinicians, reported and signed by two leads. At the end a planted phrase is looked for in every place
-where note text must not be.
+A file of notes is imported, de-identified, released, annotated by two clinicians, measured, frozen, trained on,
+answered, rated blind by three clinicians, reported and signed by two leads. In the end a planted phrase is looked for
+in every place where note text must not be.
 """
 
 import json
@@ -110,7 +110,7 @@ def note(number: int) -> dict[str, str]:
     text = (
         f"CHIEF COMPLAINT\nCough.\n\nMr. Walter Quillon {number} has a dry cough since March {number}, 2021. {PLANTED}."
         if number % 2
-        else f"CHIEF COMPLAINT\nKnee pain.\n\nMrs. Edda Quillon fell on her left knee on April {number}, 2021. {PLANTED}."
+        else f"CHIEF COMPLAINT\nKnee pain.\n\nMrs. Edda Quillon fell on her knee on April {number}, 2021. {PLANTED}."
     )
     return {"id": f"j{number}", "patient_id": f"p{number}", "last_name": "Quillon", "text": text}
 

@@ -48,7 +48,7 @@ def make_run(cast: Cast) -> Any:
 
 @pytest.fixture
 def start_gpu(start_worker: StartWorker) -> Iterator[StartWorker]:
-    """Starts a worker of the gpu queue; trainers that still run at the end go first, so that no worker waits for them."""
+    """Starts a worker of the gpu queue; trainers that still run at the end go first: no worker waits for them."""
     yield start_worker
     for process in trainers():
         process.kill()
