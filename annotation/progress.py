@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Avg, Count, Exists, F, FloatField, Max, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Ceil, Coalesce, Now
 
+from annotation.kinds import KINDS
 from annotation.models import (
     Annotation,
     AnnotationStatus,
@@ -22,6 +23,7 @@ from annotation.visibility import own_rounds
 from clinicalft.models import Project, User
 
 SUBMITTED = Q(status=AssignmentStatus.SUBMITTED)
+FREE_TEXT = [name for name, kind in KINDS.items() if kind.headline is None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,19 @@ def waiting_slots(user: User) -> QuerySet[Assignment]:
         mine | (free & ~Exists(held) & ~Exists(skipped)),
         round__status=RoundStatus.OPEN, round__is_gold=False, item__status=ItemStatus.OPEN,
     )  # fmt: skip
+
+
+def unsettled_items() -> QuerySet[Item]:
+    """Items on which readers differ and which nobody has settled; free text always has to be settled."""
+    shared = Item.objects.filter(status=ItemStatus.COMPLETE, n_required__gt=1)
+    return shared.filter(Q(round__kind__in=FREE_TEXT) | Q(disagreement__gt=0))
+
+
+def items_to_settle(user: User) -> QuerySet[Item]:
+    """The unsettled items of closed rounds that the person did not annotate; imported answers stay as they are."""
+    own = Annotation.objects.filter(item=OuterRef("pk"), annotator=user)
+    open_to_all = unsettled_items().filter(round__status=RoundStatus.CLOSED, round__is_gold=False)
+    return open_to_all.exclude(Exists(own))
 
 
 def rounds_with_own_work(user: User, project: Project) -> QuerySet[Round]:

@@ -64,7 +64,9 @@ class SeniorClinician(Role):
     name = "senior-clinician"
     title = "Senior clinician"
     description = "Does what a clinician does, settles items on which readers disagree, and reviews suspected harm."
-    permissions = Clinician.permissions | {P.ROUND_VIEW, P.ITEM_ADJUDICATE, P.HARM_REVIEW, P.EVALUATION_VIEW}
+    permissions = Clinician.permissions | {
+        P.ROUND_VIEW, P.AGREEMENT_VIEW, P.ITEM_ADJUDICATE, P.HARM_REVIEW, P.EVALUATION_VIEW,
+    }  # fmt: skip
 
 
 class Lead(Role):
