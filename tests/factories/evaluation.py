@@ -4,9 +4,11 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.db import transaction
+
 from annotation.models import Round
 from clinicalft import jobs
-from clinicalft.actions import add_member, create_user
+from clinicalft.actions import add_member, create_user, next_number
 from clinicalft.lib.hashing import sha256_json
 from clinicalft.models import Membership, User, WorkStatus
 from evaluation import tasks
@@ -30,6 +32,7 @@ Judge = Callable[[User, Rating], Mapping[str, Any]]
 _number = itertools.count(1)
 
 
+@transaction.atomic
 def make_adapter(
     cast: Cast, n_notes: int = 4, *, kind: str = "classification", n_patients: int | None = None
 ) -> Adapter:
@@ -44,12 +47,12 @@ def make_adapter(
         name=f"{BASE_MODEL} {n}", folder=f"base-{n}", sha256=f"{n:064x}", status=WorkStatus.DONE, registered_by=cast.ada
     )
     run = Run.objects.create(
-        project=cast.project, number=n, dataset=dataset, base_model=base_model, config={}, created_by=cast.ada,
-        status=WorkStatus.DONE,
+        project=cast.project, number=next_number(Run, cast.project), dataset=dataset, base_model=base_model, config={},
+        created_by=cast.ada, status=WorkStatus.DONE,
     )  # fmt: skip
     return Adapter.objects.create(
         project=cast.project,
-        number=n,
+        number=next_number(Adapter, cast.project),
         run=run,
         folder=f"run-{n}/adapter",
         sha256=f"{n + 1000:064x}",
@@ -60,8 +63,9 @@ def make_adapter(
 
 def _dataset(cast: Cast, round: Round) -> Dataset:
     dataset = Dataset.objects.create(
-        project=cast.project, number=next(_number), title="Visits", kind=round.kind, instruction="Say how sick.",
-        created_by=cast.lea, status=WorkStatus.DONE, n_test=round.items.count(), sha256="d" * 64,
+        project=cast.project, number=next_number(Dataset, cast.project), title="Visits", kind=round.kind,
+        instruction="Say how sick.", created_by=cast.lea, status=WorkStatus.DONE, n_test=round.items.count(),
+        sha256="d" * 64,
     )  # fmt: skip
     DatasetRound.objects.create(dataset=dataset, round=round)
     for item in round.items.select_related("note__note"):

@@ -4,11 +4,13 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions.annotations import acknowledge_guideline, claim_next, submit_annotation
 from annotation.actions.rounds import NewGuideline, NewSchema, open_round
 from annotation.models import Batch, Code, DeidentifiedNote, Item, Note, NoteStatus, Patient, Round
+from clinicalft.actions import next_number
 from clinicalft.crypto import blind_index
 from clinicalft.lib.hashing import sha256_text
 from clinicalft.models import User, WorkStatus
@@ -30,21 +32,22 @@ _number = itertools.count(1)
 PayloadOf = Callable[[Item], dict[str, Any]]
 
 
+@transaction.atomic
 def released_notes(
     cast: Cast, texts: int | Sequence[str] = 3, *, gold: Sequence[Any] = (), n_patients: int | None = None
 ) -> list[DeidentifiedNote]:
     """Released notes of the cast's project, each of its own patient unless `n_patients` share them."""
     written = [f"{TEXT}\nNote {i + 1}." for i in range(texts)] if isinstance(texts, int) else list(texts)
     batch = Batch.objects.create(
-        project=cast.project, number=next(_number), file_name="notes.jsonl", file_sha256=sha256_text("notes"),
-        n_notes=len(written), created_by=cast.priya, status=WorkStatus.DONE,
+        project=cast.project, number=next_number(Batch, cast.project), file_name="notes.jsonl",
+        file_sha256=sha256_text("notes"), n_notes=len(written), created_by=cast.priya, status=WorkStatus.DONE,
     )  # fmt: skip
     patients = [_patient(cast) for _ in range(n_patients or len(written))]
-    made = []
+    first, made = next_number(Note, cast.project), []
     for position, text in enumerate(written):
         n = next(_number)
         note = Note.objects.create(
-            project=cast.project, batch=batch, patient=patients[position % len(patients)], number=n,
+            project=cast.project, batch=batch, patient=patients[position % len(patients)], number=first + position,
             source_id=f"source-{n}", source_index=blind_index(f"source-{n}"), text=text, text_sha256=sha256_text(text),
             n_characters=len(text), status=NoteStatus.RELEASED,
         )  # fmt: skip
