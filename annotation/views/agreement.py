@@ -130,12 +130,23 @@ def agreement_items(request: HttpRequest, project: Project, number: int) -> Http
     context = {
         "project": project, "round": round, "page": page, "chosen": chosen,
         "rows": [
-            (item, [(one, kind.describe(one.payload, schema)) for one in item.annotations.all()]) for item in page
+            (item, [(name, one, kind.describe(one.payload, schema)) for name, one in _readers(round, item)])
+            for item in page
         ],
         "may_adjudicate": has_permission(request.user, Permission.ITEM_ADJUDICATE, project),
         "crumbs": [(str(round), "../../"), ("Agreement", "../"), ("Items", "")],
     }  # fmt: skip
     return render(request, "annotation/agreement_items.html", context)
+
+
+def _readers(round: Round, item: Item) -> list[tuple[str, Annotation]]:
+    """Submitted answers with the names of their readers; Reader 1, 2 ... in a drawn order while it is to be settled."""
+    given = [one for one in item.annotations.all() if one.status == AnnotationStatus.SUBMITTED]
+    if item.status != ItemStatus.COMPLETE or len(given) < 2 or item.disagreement == 0:
+        return [(one.annotator.name, one) for one in given]
+    given.sort(key=lambda one: one.annotator_id)
+    random.Random(f"{round.seed}/{item.number}").shuffle(given)
+    return [(f"Reader {index}", one) for index, one in enumerate(given, start=1)]
 
 
 def _filtered(round: Round, chosen: dict[str, Any]) -> QuerySet[Item]:
@@ -184,7 +195,8 @@ def agreement_ratings(request: HttpRequest, project: Project, number: int, form:
 def item_adjudicate(request: HttpRequest, project: Project, number: int, item_number: int) -> HttpResponse:
     round = _round(project, number)
     check_blind_ended(request.user, round)
-    items = Item.objects.select_related("note", "round__schema", "round__project", "adjudication__decided_by")
+    related = ("note", "round__schema", "round__project", "adjudication__decided_by")
+    items = Item.objects.select_related(*related).prefetch_related("annotations__annotator")
     item = load(items.exclude(status=ItemStatus.WITHDRAWN), round=round, number=item_number)
     form = AdjudicateForm(request.POST or None)
     sentence = ""
@@ -219,15 +231,14 @@ def _next_item(user: User, project: Project, round: Round) -> HttpResponse:
 def _adjudication(request: HttpRequest, item: Item) -> dict[str, Any]:
     """The item with its readers as Reader 1, 2 ... in an order drawn for this item; names appear after the decision."""
     kind, schema = KINDS[item.round.kind], item.round.schema.content
-    given = list(item.annotations.filter(status=AnnotationStatus.SUBMITTED).select_related("annotator"))
-    random.Random(f"{item.round.seed}/{item.number}").shuffle(given)
+    readers = _readers(item.round, item)
     settled = getattr(item, "adjudication", None)
-    payload = settled.payload if settled else (given[0].payload if given else kind.empty(schema))
+    payload = settled.payload if settled else (readers[0][1].payload if readers else kind.empty(schema))
     lines = kind.describe(payload, schema)
     spans = [{**span.model_dump(), "label": line.key} for line in lines for span in line.quotes]
     return {
         "project": item.round.project, "round": item.round, "item": item, "kind": kind, "schema": schema,
-        "readers": [(index, one, kind.describe(one.payload, schema)) for index, one in enumerate(given, start=1)],
+        "readers": [(name, one, kind.describe(one.payload, schema)) for name, one in readers],
         "settled": settled, "settled_lines": lines if settled else [], "payload": payload,
         "payload_json": json.dumps(payload), "editor_config": {"labels": [], "spans": spans, "mode": "evidence"},
         "n_left": unsettled_items().filter(round=item.round).count(),
