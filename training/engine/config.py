@@ -70,9 +70,9 @@ class RunConfig(Settings):
         2048, label="Longest conversation", check=whole(16, 1_048_576),
         help_text="In tokens. Longer conversations are cut at the end; the run is refused if that cuts a whole answer.",
     )  # fmt: skip
-    max_prompt: int = setting(
+    max_question: int = setting(
         0, label="Longest question", check=whole(0, 1_048_576),
-        help_text="In tokens; of a longer first question the middle is left out. 0 leaves every question whole.",
+        help_text="In tokens; of longer questions the middle is left out, in training and in use. 0 leaves all whole.",
     )  # fmt: skip
     warmup_share: float = setting(
         0.03, label="Warm-up", check=number(0, 0.5),
@@ -147,9 +147,9 @@ class GenerateConfig(Settings):
     max_new_tokens: int = setting(
         256, label="Longest answer", check=whole(1, 131_072), help_text="In tokens; a longer answer is cut there.",
     )  # fmt: skip
-    max_prompt: int = setting(
+    max_question: int = setting(
         0, label="Longest question", check=whole(0, 1_048_576),
-        help_text="In tokens; of a longer first question the middle is left out. 0 leaves every question whole.",
+        help_text="In tokens; of longer questions the middle is left out, in training and in use. 0 leaves all whole.",
     )  # fmt: skip
     temperature: float = setting(
         0.0, label="Temperature", check=number(0, 5),
@@ -217,7 +217,7 @@ DEMO_SETTINGS: Mapping[str, Any] = MappingProxyType(
         "epochs": 4,
         "batch_size": 8,
         "max_length": 512,
-        "max_prompt": 192,
+        "max_question": 192,
         "scored_answers": 100,
     }
 )

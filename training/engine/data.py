@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from training.engine.files import read_rows
 from training.engine.outcome import BadInput
-from training.formats import message_problem
+from training.formats import Message, message_problem
 
 HISTOGRAM_STEP = 64
+GAP = " [...] "
 PROBE = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
 
 
@@ -20,6 +21,9 @@ class Tokenizer(Protocol):
     """The part of a Hugging Face tokenizer that is used here."""
 
     added_tokens_encoder: dict[str, int]
+
+    def __call__(self, text: str, **options: Any) -> Any:
+        """Text as token ids, with the places that they come from when asked for."""
 
     def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
         """Messages laid out as text."""
@@ -55,19 +59,29 @@ def end_of_turn(tokenizer: Tokenizer) -> int:
     return piece[_end_position(tokenizer, piece)]
 
 
-def prompt_tokens(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]], *, max_prompt: int) -> list[int]:
-    """Token ids up to where the assistant begins to answer, with a first question shortened as in training."""
-    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-    tokens = tokenizer.encode(text, add_special_tokens=False)
-    is_first = all(message["role"] != "assistant" for message in messages)
-    return shortened(tokens, max_prompt) if is_first else tokens
+def prompt_tokens(tokenizer: Tokenizer, messages: Sequence[Message], *, max_question: int) -> list[int]:
+    """Token ids up to where the assistant begins to answer, with questions shortened as in training."""
+    shown = shortened(messages, tokenizer, max_question)
+    text = tokenizer.apply_chat_template(shown, tokenize=False, add_generation_prompt=True)
+    return tokenizer.encode(text, add_special_tokens=False)
 
 
-def shortened(tokens: list[int], limit: int) -> list[int]:
-    """At most `limit` tokens (0: all), from the beginning and the end in equal parts; the middle is left out."""
-    if not limit or len(tokens) <= limit:
-        return tokens
-    return tokens[: limit - limit // 2] + tokens[len(tokens) - limit // 2 :]
+def shortened(messages: Sequence[Message], tokenizer: Tokenizer, limit: int) -> list[Message]:
+    """The messages; of each of the user's, `limit` tokens (0: all) from its beginning and its end in equal parts."""
+    return [
+        {**message, "content": _without_middle(message["content"], tokenizer, limit)}
+        if limit and message["role"] == "user"
+        else message
+        for message in messages
+    ]
+
+
+def _without_middle(text: str, tokenizer: Tokenizer, limit: int) -> str:
+    places = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    if len(places) <= limit:
+        return text
+    end = text[places[len(places) - limit // 2][0] :] if limit > 1 else ""
+    return f"{text[: places[limit - limit // 2 - 1][1]]}{GAP}{end}"
 
 
 def read_conversations(path: Path, *, ends_with_answer: bool) -> list[dict[str, Any]]:
@@ -91,13 +105,13 @@ def read_conversations(path: Path, *, ends_with_answer: bool) -> list[dict[str, 
 
 
 def encode_conversations(
-    rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer, *, max_length: int, max_prompt: int = 0
+    rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer, *, max_length: int, max_question: int = 0
 ) -> list[Conversation]:
-    """Conversations whose first question is shortened to `max_prompt` tokens (0: never), cut at `max_length` tokens.
+    """Conversations whose questions are shortened to `max_question` tokens (0: never), cut at `max_length` tokens.
 
     Raises BadInput when the cut leaves nothing to learn.
     """
-    encoded = [_encode(row, tokenizer, max_length, max_prompt) for row in rows]
+    encoded = [_encode(row, tokenizer, max_length, max_question) for row in rows]
     lost = [item for item in encoded if item.n_learnt == 0]
     if lost:
         named = ", ".join(item.id for item in lost[:3])
@@ -139,18 +153,14 @@ def preview(conversations: Iterable[Conversation], tokenizer: Tokenizer) -> list
     return shown
 
 
-def _encode(row: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, max_prompt: int) -> Conversation:
-    messages = row["messages"]
-    refuse_control_tokens(row["id"], messages, tokenizer)
+def _encode(row: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, max_question: int) -> Conversation:
+    refuse_control_tokens(row["id"], row["messages"], tokenizer)
+    messages = shortened(row["messages"], tokenizer, max_question)
     tokens: list[int] = []
     is_learnt: list[bool] = []
     prompt: list[int] = []
-    is_shortened = False
     for text, is_answer in _pieces(tokenizer, messages):
         piece = tokenizer.encode(text, add_special_tokens=False)
-        if not tokens:
-            is_shortened = 0 < max_prompt < len(piece)
-            piece = shortened(piece, max_prompt)
         n_learnt = _end_position(tokenizer, piece) + 1 if is_answer else 0
         prompt = tokens if is_answer else prompt
         tokens = tokens + piece
@@ -160,13 +170,13 @@ def _encode(row: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, max_p
         tokens=tokens[:max_length],
         is_learnt=is_learnt[:max_length],
         is_cut=len(tokens) > max_length,
-        is_shortened=is_shortened,
+        is_shortened=messages != row["messages"],
         prompt=prompt,
         answer=messages[-1]["content"],
     )
 
 
-def refuse_control_tokens(name: str, messages: Iterable[Mapping[str, str]], tokenizer: Tokenizer) -> None:
+def refuse_control_tokens(name: str, messages: Iterable[Message], tokenizer: Tokenizer) -> None:
     """Raise BadInput when a content holds a control token, which would forge a turn."""
     for message in messages:
         found = next((token for token in tokenizer.added_tokens_encoder if token in message["content"]), None)
@@ -176,7 +186,7 @@ def refuse_control_tokens(name: str, messages: Iterable[Mapping[str, str]], toke
             )
 
 
-def _pieces(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -> list[tuple[str, bool]]:
+def _pieces(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[tuple[str, bool]]:
     """The laid-out text in pieces, each with whether it is the assistant's answer with what closes its turn."""
     pieces: list[tuple[str, bool]] = []
     done = ""

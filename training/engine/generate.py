@@ -34,7 +34,7 @@ def generate(folder: RunFolder, config: GenerateConfig, machine: MachineConfig, 
     model, tokenizer, facts = load_base(config.base_model, config.base_digest, config.precision, device)
     rows = read_conversations(folder.data("prompts"), ends_with_answer=False)
     done = _done(folder, config, facts.digest)
-    prompts = _prompts([row for row in rows if row["id"] not in done], tokenizer, config.max_prompt)
+    prompts = _prompts([row for row in rows if row["id"] not in done], tokenizer, config.max_question)
     model = _merged(model, config) if config.adapter else model
     model.eval()
     decoding = Decoding(
@@ -78,10 +78,10 @@ def stop_tokens(model: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset([end_of_turn(tokenizer), *listed])
 
 
-def _prompts(rows: Sequence[dict[str, Any]], tokenizer: Tokenizer, max_prompt: int) -> list[Prompt]:
+def _prompts(rows: Sequence[dict[str, Any]], tokenizer: Tokenizer, max_question: int) -> list[Prompt]:
     for row in rows:
         refuse_control_tokens(row["id"], row["messages"], tokenizer)
-    return [Prompt(row["id"], prompt_tokens(tokenizer, row["messages"], max_prompt=max_prompt)) for row in rows]
+    return [Prompt(row["id"], prompt_tokens(tokenizer, row["messages"], max_question=max_question)) for row in rows]
 
 
 def _done(folder: RunFolder, config: GenerateConfig, base_digest: str) -> set[str]:

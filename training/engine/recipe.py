@@ -215,7 +215,7 @@ def _check_length(config: RunConfig, facts: BaseModelFacts) -> None:
 
 def _conversations(folder: RunFolder, name: str, tokenizer: Tokenizer, config: RunConfig) -> list[Conversation]:
     rows = read_conversations(folder.data(name), ends_with_answer=True)
-    return encode_conversations(rows, tokenizer, max_length=config.max_length, max_prompt=config.max_prompt)
+    return encode_conversations(rows, tokenizer, max_length=config.max_length, max_question=config.max_question)
 
 
 def _with_adapter(base: PreTrainedModel, config: RunConfig, machine: MachineConfig) -> PeftModel:

@@ -52,7 +52,7 @@ def test_only_answers_and_their_ends_are_learnt(tokenizer: Any) -> None:
 def test_the_prompt_in_training_is_the_prompt_in_generation(tokenizer: Any) -> None:
     (item,) = encode_conversations([TWO_TURNS], tokenizer, max_length=256)
 
-    assert item.prompt == prompt_tokens(tokenizer, TWO_TURNS["messages"][:-1], max_prompt=0)
+    assert item.prompt == prompt_tokens(tokenizer, TWO_TURNS["messages"][:-1], max_question=0)
 
 
 def test_end_of_turn_is_learnt_even_when_it_is_also_the_padding_token(tokenizer: Any) -> None:
@@ -111,20 +111,38 @@ def test_an_answer_that_is_cut_in_part_is_counted(tokenizer: Any) -> None:
 
 def test_a_long_question_is_shortened_in_the_middle_alike_in_training_and_generation(tokenizer: Any) -> None:
     row = conversation(4, length=60)
+    row["messages"].insert(0, {"role": "system", "content": "name the first word that you read"})
 
-    (item,) = encode_conversations([row], tokenizer, max_length=64, max_prompt=20)
+    (item,) = encode_conversations([row], tokenizer, max_length=128, max_question=20)
 
-    assert len(item.prompt) == 20
-    assert item.prompt == prompt_tokens(tokenizer, row["messages"][:1], max_prompt=20)
-    assert item.prompt[0] == tokenizer.convert_tokens_to_ids("<|user|>")
-    assert item.prompt[-1] == tokenizer.convert_tokens_to_ids("<|assistant|>")
+    words = row["messages"][1]["content"].split()
+    text = tokenizer.decode(item.prompt)
+    assert item.prompt == prompt_tokens(tokenizer, row["messages"][:2], max_question=20)
+    assert text.startswith(f"<|system|>name the first word that you read<|end|><|user|>{words[0]} {words[1]}")
+    assert " [...] " in text
+    assert text.endswith(f" {words[-1]}<|end|><|assistant|>")
     assert item.is_shortened
     assert learnt_text(item, tokenizer).endswith("<|end|>")
 
 
-@pytest.mark.parametrize(("limit", "expected"), [(0, [1, 2, 3, 4, 5]), (5, [1, 2, 3, 4, 5]), (3, [1, 2, 5]), (1, [1])])
-def test_shortening_keeps_both_ends(limit: int, expected: list[int]) -> None:
-    assert shortened([1, 2, 3, 4, 5], limit) == expected
+@pytest.mark.parametrize("limit", [0, 1, 2, 7, 20, 1000])
+def test_shortening_keeps_both_ends_of_any_text(tokenizer: Any, limit: int) -> None:
+    text = "the pati\u00ebnt \U0001f9ea has a cough \u8840\u5727 and mild pain"
+    whole = len(tokenizer.encode(text, add_special_tokens=False))
+
+    (message,) = shortened([{"role": "user", "content": text}], tokenizer, limit)
+
+    start, gap, end = message["content"].partition(" [...] ")
+    assert bool(gap) == (0 < limit < whole)
+    assert text.startswith(start)
+    assert text.endswith(end)
+    if gap:
+        assert len(tokenizer.encode(start + end, add_special_tokens=False)) <= limit + 8
+
+
+def test_answers_and_instructions_are_never_shortened(tokenizer: Any) -> None:
+    assert shortened(TWO_TURNS["messages"], tokenizer, 1)[0] == TWO_TURNS["messages"][0]
+    assert shortened(TWO_TURNS["messages"], tokenizer, 1)[2] == TWO_TURNS["messages"][2]
 
 
 def test_a_control_token_in_the_text_is_refused(tokenizer: Any) -> None:

@@ -166,7 +166,7 @@ def test_finish_tells_why_an_answer_ended(make_generation: MakeFolder) -> None:
 
 
 def test_a_long_question_is_shortened_on_request(make_generation: MakeFolder) -> None:
-    folder = make_generation(rows=[conversation(2, length=250)], max_new_tokens=3, max_prompt=40)
+    folder = make_generation(rows=[conversation(2, length=250)], max_new_tokens=3, max_question=40)
 
     run_here(folder)
 
