@@ -126,8 +126,8 @@ class RoundForm(forms.Form):
             self.add_error(name if name in self.fields else "schema_title", fault.sentence)
 
     def notes(self) -> QuerySet[DeidentifiedNote]:
-        """The released notes that the choices leave."""
-        values, notes = self.cleaned_data, released_notes(self.project)
+        """The released notes that the choices leave; their texts stay in the database."""
+        values, notes = self.cleaned_data, released_notes(self.project).only("pk")
         if values.get("batch"):
             notes = notes.filter(note__batch=values["batch"])
         if values.get("only_fresh"):
