@@ -52,15 +52,15 @@ Two to four sentences: why the patient came, what was found, what happens next. 
 """
 
 
-def build(people: dict[str, User]) -> Project:
-    """The project with its notes, one finished and two open rounds."""
+def build(people: dict[str, User], n_notes: int | None = None) -> Project:
+    """The project with its notes (all that are carried, or the first `n_notes`), one finished and two open rounds."""
     project = create_project(
         name=NAME, by=people["ada"], agreement_min_items=40, agreement_min_rarest=5,
         description="Simulated outpatient visits (ACI-Bench, CC BY 4.0). The agreement gate needs 40 items here "
         "instead of 200, because the demo is small.",
     )  # fmt: skip
     join(project, people)
-    rows = carried("aci_bench_notes")
+    rows = carried("aci_bench_notes")[:n_notes]
     notes = release(project, "aci_bench_notes.jsonl", rows, MAPPING, people["petra"])
     truth = {note.note_id: reason(row["chief_complaint"]) for note, row in zip(notes, rows, strict=True)}
     readers = make_others(SIMULATED, "simulated.example", is_simulated=True)
@@ -76,12 +76,14 @@ def build(people: dict[str, User]) -> Project:
     measure_task(measure_agreement(finished, by=people["lena"]).pk)
     clinicians = [people["carl"], people["clara"], people["sam"]]
     open_round(
-        project=project, title="Diagnoses of the visit", kind="coding", notes=notes, n_items=20, annotators=clinicians,
+        project=project, title="Diagnoses of the visit", kind="coding", notes=notes, annotators=clinicians,
         schema=NewSchema("ICD-10-CM", {"code_set": code_set()}), overlap=2, seed=SEED + 1, by=people["lena"],
+        n_items=min(20, len(notes)),
         guideline=NewGuideline("ICD-10 coding", CODING_GUIDELINE),
     )  # fmt: skip
     open_round(
-        project=project, title="Two-sentence summary", kind="summary", notes=notes, n_items=10, annotators=clinicians,
+        project=project, title="Two-sentence summary", kind="summary", notes=notes, annotators=clinicians,
+        n_items=min(10, len(notes)),
         schema=NewSchema(
             "Short summary",
             {"instruction": "Summarise the visit for the next doctor.", "min_words": 15, "max_words": 90},
