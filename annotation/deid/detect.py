@@ -104,12 +104,17 @@ def parts_to_propagate(text: str, spans: list[Span]) -> Iterator[str]:
 
 
 def trimmed(text: str, spans: list[Span]) -> Iterator[Span]:
-    """The spans without blanks at their ends and names without a possessive; a span of blanks alone is dropped."""
+    """The spans without blanks at their ends, names without a possessive, and no word cut in half.
+
+    What follows the last letter or digit of a span without a break, as in "Karena692", belongs to it.
+    """
     for span in spans:
         quote = text[span.start : span.end]
         if span.label == "NAME":
             quote = quote.removesuffix("'s").removesuffix("’s")
         start = span.start + len(quote) - len(quote.lstrip())
         end = span.start + len(quote.rstrip())
+        while start < end < len(text) and text[end - 1].isalnum() and text[end].isalnum():
+            end += 1
         if start < end:
             yield Span(start, end, span.label, span.score, span.source)

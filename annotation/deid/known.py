@@ -74,8 +74,8 @@ def known_spans(note: str, shadow: Shadow, known: KnownIdentifiers) -> list[Span
 
 
 def name_parts(name: str) -> list[str]:
-    """The words of a name that may stand alone: two letters or more, without initials and particles."""
-    return [word for word in regex.findall(r"\p{L}[\p{L}\p{M}'’-]+", name) if word.lower() not in PARTICLES]
+    """The words of a name that may stand alone: two characters or more, without initials and particles."""
+    return [word for word in regex.findall(r"\p{L}[\p{L}\p{M}\d'’-]+", name) if word.lower() not in PARTICLES]
 
 
 PARTICLES = frozenset(

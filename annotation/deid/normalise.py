@@ -78,9 +78,14 @@ def folded(shadow: Shadow) -> Shadow:
 
 def fold(text: str) -> str:
     """`text` without case and accents."""
+    return text.lower() if text.isascii() else without_accents(text.casefold())
+
+
+def without_accents(text: str) -> str:
+    """`text` without accents: "é" becomes "e"."""
     if text.isascii():
-        return text.lower()
-    letters = unicodedata.normalize("NFKD", text.casefold())
+        return text
+    letters = unicodedata.normalize("NFKD", text)
     return "".join(character for character in letters if not unicodedata.combining(character))
 
 

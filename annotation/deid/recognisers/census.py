@@ -6,11 +6,12 @@ from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from annotation.deid.clock import matches
 from annotation.deid.dictionaries import first_names, ordinary_words, surnames, wide_places
+from annotation.deid.normalise import without_accents
 from annotation.deid.recognisers.cued_names import NOT_NAMES
 from annotation.deid.recognisers.eponyms import is_eponym
 from annotation.deid.recognisers.rules import Recogniser
 
-WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*+(?:['-]\p{L}[\p{L}\p{M}]*+)*+")
+WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*+(?:['-]\p{L}[\p{L}\p{M}]*+)*+\d{0,4}+")
 PARTICLE = r"(?:(?:de|la|del|van|von|der|bin|al|el|da|di)[ ]){0,2}+"
 SURNAME_AFTER = regex.compile(
     rf"[ \t]{{1,2}}(?:\p{{Lu}}\.?[ \t]{{1,2}}|\"\p{{L}}+\"[ \t])?{PARTICLE}(?P<surname>{WORD.pattern})"
@@ -37,15 +38,27 @@ class CensusNames(Recogniser):
         """Every first name with its surname, and first names alone that are no other word."""
         found = []
         for word in matches(WORD, text):
-            first = word.group().removesuffix("'s")
+            first = stem(word.group())
             if first.lower() not in self.first:
                 continue
-            after = SURNAME_AFTER.match(text, word.end())
-            if after and self.is_pair(first, after["surname"].removesuffix("'s")) and not is_eponym(text, after.end()):
-                found.append(self.finding("first-last", "NAME", word.start(), after.end(), 0.85))
+            end = self.end_of_surnames(text, word.end(), first)
+            if end > word.end() and not is_eponym(text, end):
+                found.append(self.finding("first-last", "NAME", word.start(), end, 0.85))
             elif self.stands_alone(first) and not is_eponym(text, word.end()) and not is_company(text, word):
                 found.append(self.finding("first", "NAME", word.start(), word.end(), 0.65))
         return found
+
+    def end_of_surnames(self, text: str, end: int, first: str) -> int:
+        """Where the surname after the first name ends, and a second one after it; `end` when none follows."""
+        after = SURNAME_AFTER.match(text, end)
+        if after is None or not self.is_pair(first, stem(after["surname"])):
+            return end
+        second = SURNAME_AFTER.match(text, after.end())
+        return second.end() if second and self.is_second_surname(stem(second["surname"])) else after.end()
+
+    def is_second_surname(self, word: str) -> bool:
+        """Whether a word after a surname is one more: capitalised, of the census and no ordinary word."""
+        return word[0].isupper() and word.lower() in self.last and word.lower() not in self.ordinary
 
     def is_pair(self, first: str, last: str) -> bool:
         """Whether two words are a first name and a surname, judged by their case and by what else they could be."""
@@ -66,6 +79,13 @@ class CensusNames(Recogniser):
         if first.isupper():
             return len(first) >= 4 and rank < COMMON_FIRST
         return first[0].isupper() or rank < COMMON_FIRST
+
+
+def stem(word: str) -> str:
+    """The word as a list of names has it: no accents, possessive, digits behind it, or second half of "Mary-Ann"."""
+    word = without_accents(word.removesuffix("'s").rstrip("0123456789"))
+    first, hyphen, second = word.partition("-")
+    return first if hyphen and second[:1].isupper() else word
 
 
 def is_company(text: str, word: regex.Match[str]) -> bool:

@@ -3,6 +3,7 @@
 import regex
 
 from annotation.deid.dictionaries import first_names, ordinary_words, surnames, wide_places
+from annotation.deid.normalise import fold
 from annotation.deid.recognisers.eponyms import is_eponym
 from annotation.deid.recognisers.rules import Rule, RuleRecogniser, any_of, rule, set_of
 
@@ -93,13 +94,13 @@ class CuedNames(RuleRecogniser):
 
 def is_census_name(word: str) -> bool:
     """Whether a word is a name of the census, and no ordinary word, state or country."""
-    low = word.lower()
+    low = fold(word)
     return (low in first_names() or low in surnames()) and low not in ordinary_words() and low not in wide_places()
 
 
 def looks_like_name(word: str) -> bool:
     """Whether a word may be a name: of the census, a word but a very common surname, or unknown and no abbreviation."""
-    low = word.lower()
+    low = fold(word)
     if low in ordinary_words():
         return surnames().get(low, 10**6) < 1500
     return is_census_name(word) or (low not in wide_places() and not (word.isupper() and len(word) <= 5))

@@ -198,6 +198,13 @@ def test_blanks_and_possessives_are_no_part_of_an_identifier():
     assert list(trimmed("a   b", [Span(1, 4, "DATE", 0.9, "test/rule")])) == []
 
 
+def test_no_word_is_cut_in_half():
+    name = Span(0, 6, "NAME", 0.9, "test/rule")
+
+    assert list(trimmed("Karena692 came", [name])) == [Span(0, 9, "NAME", 0.9, "test/rule")]
+    assert list(trimmed("Karena692", [name])) == [Span(0, 9, "NAME", 0.9, "test/rule")]
+
+
 def test_an_unknown_policy_is_refused():
     with pytest.raises(ValueError, match="there is: tag"):
         Deidentifier(policy="blur")

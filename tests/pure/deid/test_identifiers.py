@@ -27,6 +27,7 @@ EXAMPLES: dict[str, list[str]] = {
         "She lives with her husband <<Tom>> and a cat.",
         "Her daughter, <<Siobhan>>, gave the history.",
         "Her sister (<<Anneke>>) has diabetes.",
+        "Her son <<Young>> came along.",
         "A man named <<Bartholomew>> fell.",
         "Consult on <<Anna S.>> for epilepsy.",
         "Discussed with <<J. Nakamura>> at length.",
@@ -37,6 +38,9 @@ EXAMPLES: dict[str, list[str]] = {
         "spoke with <<robert johnson>> about it",
         "<<MARTHA COLLINS>> SEEN TODAY",
         "Case of <<Jonathan Edwards>>'s knee.",
+        "<<Yvone889 Janina163>> is 40.",
+        "<<María García López>> is 40.",
+        "<<Mary-Ann>> came, and <<Martha>>'s son.",
     ],
     "DATE": [
         "Seen <<2023-04-25>> here.",

@@ -51,6 +51,12 @@ def test_every_known_identifier_is_found_in_any_spelling(deidentifier, example):
     assert letters(text, offsets(found)) == letters(text, marks)
 
 
+def test_a_known_name_with_digits_as_test_data_has_them_is_found(deidentifier):
+    found = deidentifier.find("Seen: Ai120 today", KnownIdentifiers(first_name="Ai120"))
+
+    assert [(span.start, span.end) for span in found] == [(6, 11)]
+
+
 def test_a_known_span_says_which_column_it_came_from_and_is_certain(deidentifier):
     found = deidentifier.find("tag BLUE 77 of zx 77", KNOWN)
 
