@@ -21,7 +21,7 @@ OVERLAP = 600
 
 
 class Deidentifier:
-    """Finds identifiers. Build one per process: building reads the word lists and compiles some two hundred rules.
+    """Finds identifiers. Build one per process: building reads the word lists and compiles over a hundred rules.
 
     It holds no state of the notes that it reads and may be shared between threads.
     """
