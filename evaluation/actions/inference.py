@@ -46,6 +46,8 @@ def start_inference(
     chosen = {
         "max_new_tokens": LONGEST_ANSWER[KindName(dataset.kind)],
         "precision": adapter.run.config.get("precision", GenerateConfig.precision),
+        # Questions are shortened in use as they were in training, or the adapter sees what it never learnt.
+        "max_question": adapter.run.config.get("max_question", GenerateConfig.max_question),
         **(config or {}),
     }
     try:

@@ -19,6 +19,7 @@ GROUPS = {
         "learning_rate",
         "batch_size",
         "max_length",
+        "max_question",
         "seed",
     ),
     "Fine tuning of the schedule": ("accumulation", "warmup_share", "schedule", "precision", "scored_answers"),
