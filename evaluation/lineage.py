@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import CharField, F, Func, QuerySet, Value
 
 from annotation.models import DeidentifiedNote
-from clinicalft.lib.hashing import sha256_json
+from clinicalft.lib.hashing import sha256_json, sha256_text
 from evaluation.models import Output, Report
 from evaluation.snapshot import rating_rows
 from training.engine.files import sha256_of_files
@@ -83,8 +83,10 @@ def of_adapter(adapter: Adapter) -> list[Link]:
         ),
         Link(
             "Run", str(run), "training:run-detail", (run.number,),
-            [("Started by", run.created_by.name), ("Seed", run.config.get("seed", "not stored")),
-             ("Base model", run.base_model.name)],
+            [("Started by", run.created_by.name), ("Seed", run.config.get("seed", "not stored"))],
+        ),
+        Link(
+            "Base model", run.base_model.name, "", (), [("Licence", run.base_model.licence or "not stated")],
             run.base_model.sha256,
         ),
         Link(
@@ -112,9 +114,13 @@ def _rounds(dataset: Dataset) -> Iterable[Link]:
                     f"{source.agreement.statistic} {source.agreement.value:.2f}, {source.agreement.n_items} items",
                 )
             )
+        schema, guideline = source.round.schema, source.round.guideline
+        is_intact = sha256_json(schema.content) == schema.content_sha256
+        is_intact = is_intact and sha256_text(guideline.text) == guideline.text_sha256
+        digests = [schema.content_sha256, guideline.text_sha256]
         yield Link(
-            "Round", str(source.round), "annotation:round-detail", (source.round.number,), facts,
-            source.agreement.ratings_sha256 if source.agreement else source.round.schema.content_sha256,
+            "Round", str(source.round), "annotation:round-detail", (source.round.number,), facts, sha256_json(digests),
+            is_intact,
         )  # fmt: skip
 
 

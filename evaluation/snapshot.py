@@ -71,7 +71,7 @@ def rating_rows(rating_round: RatingRound, reviews: Iterable[int]) -> list[dict[
     people = sorted(set(rating_round.ratings.values_list("rater_id", flat=True)))
     labels = neutral_labels(people, seed=rating_round.seed)
     rows = rating_round.ratings.filter(status=RatingStatus.SUBMITTED).select_related("output__inference")
-    return [
+    found = [
         {
             "inference": rating.output.inference.number,
             "output": rating.output.number,
@@ -84,8 +84,10 @@ def rating_rows(rating_round: RatingRound, reviews: Iterable[int]) -> list[dict[
             "seconds": rating.seconds,
             "submitted_at": rating.submitted_at.isoformat() if rating.submitted_at else "",
         }
-        for rating in rows.order_by("output__inference__number", "output__number", "rater_id")
+        for rating in rows
     ]
+    # By label and not by account: the order of accounts would tell who is who.
+    return sorted(found, key=lambda row: (row["inference"], row["output"], row["rater"]))
 
 
 def inference_folder(inference: Inference) -> RunFolder:

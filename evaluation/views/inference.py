@@ -42,7 +42,7 @@ def inference_list(request: HttpRequest, project: Project) -> HttpResponse:
     )
     context = {
         "project": project,
-        "page": Paginator(rows, 25).get_page(request.GET.get("page")),
+        "page": Paginator(rows.order_by("-number"), 25).get_page(request.GET.get("page")),
         "may_start": has_permission(request.user, P.INFERENCE_START, project),
         "why_not": "" if project.adapters.exists() else "There is no adapter yet. Start a run; it ends in one.",
         "tabs": area_tabs(project, "inference-list"),

@@ -47,6 +47,8 @@ def _lineage(request: HttpRequest, project: Project, links: list[lineage.Link], 
     held = permissions_of(request.user, project)
 
     def url(link: lineage.Link) -> str:
+        if not link.page:
+            return ""
         page = link.page if ":" in link.page else f"evaluation:{link.page}"
         return reverse(page, args=[project.slug, *link.args]) if NEEDED.get(page, P.EVALUATION_VIEW) in held else ""
 

@@ -39,7 +39,7 @@ def rating_round_list(request: HttpRequest, project: Project) -> HttpResponse:
     rounds = project.rating_rounds.annotate(n_ratings=Count("ratings"), n_given=Count("ratings", filter=SUBMITTED))
     context = {
         "project": project,
-        "page": Paginator(rounds, 25).get_page(request.GET.get("page")),
+        "page": Paginator(rounds.order_by("-number"), 25).get_page(request.GET.get("page")),
         "may_open": has_permission(request.user, P.RATING_OPEN, project),
         "why_not": why_not(check_open_rating_round, request.user, project),
         "tabs": area_tabs(project, "rating-round-list"),
@@ -50,7 +50,11 @@ def rating_round_list(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(P.RATING_OPEN, "GET", "POST")
 def rating_round_open(request: HttpRequest, project: Project) -> HttpResponse:
-    form = RatingRoundForm(request.POST or None, inferences=_arms(project), raters=_clinicians(project))
+    arms = _arms(project)
+    newest = arms.filter(adapter=arms[0].adapter, split=arms[0].split)[:2] if arms else []
+    form = RatingRoundForm(
+        request.POST or None, inferences=arms, raters=_clinicians(project), initial={"inferences": newest}
+    )
     if form.is_valid():
         try:
             rating_round = ratings.open_rating_round(project=project, by=request.user, **form.cleaned_data)

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
 
 from clinicalft.access import Refused
 from clinicalft.guards import load, project_page
@@ -31,9 +32,8 @@ def rating_list(request: HttpRequest, project: Project) -> HttpResponse:
         n=Count("ratings", filter=mine),
         n_given=Count("ratings", filter=mine & Q(ratings__status=RatingStatus.SUBMITTED)),
     )
-    return render(
-        request, "evaluation/rating_list.html", {"project": project, "rounds": rounds, "crumbs": [("Rate", "")]}
-    )
+    context = {"project": project, "rounds": rounds.order_by("-number"), "crumbs": [("Rate", "")]}
+    return render(request, "evaluation/rating_list.html", context)
 
 
 @project_page(P)
@@ -87,6 +87,8 @@ def rating_submit(request: HttpRequest, project: Project, number: int, position:
         if not form.is_valid()
         else list(rubrics.faults(rubric, form.answers, form.flags, **texts).values())
     )
+    if faults and request.htmx:
+        return render(request, "evaluation/_rating_faults.html", {"faults": faults}, status=422)
     if faults:
         answers, flags = rubrics.clean(rubric, form.answers, form.flags)
         context = _bench(request, rating, answers, flags) | {
@@ -94,7 +96,8 @@ def rating_submit(request: HttpRequest, project: Project, number: int, position:
         }  # fmt: skip
         return render(request, "evaluation/rating_work.html", context, status=422)
     ratings.submit_rating(rating, answers=form.answers, flags=form.flags, by=request.user, **form.cleaned_data)
-    return redirect("evaluation:rating-next", slug=project.slug, number=number)
+    following = reverse("evaluation:rating-next", args=[project.slug, number])
+    return HttpResponseClientRedirect(following) if request.htmx else redirect(following)
 
 
 def _round(request: HttpRequest, project: Project, number: int) -> RatingRound:

@@ -27,6 +27,7 @@ HEADLINES = {
     "ICC(2,k)": "Intraclass correlation, mean of all raters",
     "percent_agreement": "Pairs of raters that agree exactly",
 }
+ALWAYS = ("fleiss_kappa", "percent_agreement")
 ROBUST = "_cluster_robust"
 ROWS_A_PAGE = 20
 
@@ -72,6 +73,12 @@ def _question(question: Any, content: Mapping[str, Any], arms: list[dict[str, An
             if name in statistics
         ]
 
+    # A statistic that does not apply to such data at all is not a headline.
+    shown = [
+        name
+        for name in HEADLINES
+        if name in plain and (name in ALWAYS or any(c["value"] is not None for c in cells(name)))
+    ]
     means = [{**column["mean"], "href": links.to("rated", arm)} for arm, column in columns if column["mean"]]
     counts = zip(question.scale, *(column["counts"] for _, column in columns), strict=True)
     return {
@@ -79,8 +86,8 @@ def _question(question: Any, content: Mapping[str, Any], arms: list[dict[str, An
         "label": question.label,
         "is_numeric": question.is_numeric,
         "means": means,
-        "headlines": [(label, cells(name)) for name, label in HEADLINES.items() if name in plain],
-        "others": [(name, cells(name)) for name in plain if name not in HEADLINES],
+        "headlines": [(HEADLINES[name], cells(name)) for name in shown],
+        "others": [(name, cells(name)) for name in plain if name not in shown],
         "counts": [
             (point, [
                 {"n": n, "href": links.to(f"answer:{question.key}={point.value}", arm)}
@@ -157,7 +164,10 @@ def rows_behind(rating_round: RatingRound, content: Mapping[str, Any], query: Ma
         {
             "output": output,
             "is_readable": output.pk in readable,
-            "ratings": [rating_cells(rating, rubric, labels, output.pk in readable) for rating in given],
+            "ratings": sorted(
+                (rating_cells(rating, rubric, labels, output.pk in readable) for rating in given),
+                key=lambda cells: cells["rater"],
+            ),
         }
         for output, given in found
     ]

@@ -1,0 +1,176 @@
+"""Starting inference, and storing each answer once."""
+
+from typing import Any
+
+import pytest
+
+from clinicalft import jobs
+from clinicalft.access import Refused
+from clinicalft.models import AuditEvent, WorkStatus
+from evaluation import tasks
+from evaluation.actions.inference import (
+    cancel_inference,
+    finish_inference,
+    record_outputs,
+    resume_inference,
+    start_inference,
+)
+from evaluation.models import Arm, Inference
+from tests.factories.evaluation import answered, make_adapter
+from tests.personas import Cast, make_cast
+from training.models import BaseModel
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return make_cast()
+
+
+def row(number: int, text: str = "sick", **fields: Any) -> dict[str, Any]:
+    return {"id": str(number), "text": text, "n_tokens": 2, "finish": "stop", "seconds": 0.1, **fields}
+
+
+def clean(text: str) -> list[str]:
+    return []
+
+
+def lease_of(inference: Inference) -> jobs.Lease:
+    lease = jobs.claim(Inference, inference.pk)
+    assert lease is not None
+    return lease
+
+
+def test_an_adapter_and_its_base_model_answer_the_same_notes_with_the_same_settings(cast: Cast) -> None:
+    adapter, base = start_inference(make_adapter(cast, 3), by=cast.ada)
+
+    assert (adapter.arm, base.arm) == (Arm.ADAPTER, Arm.BASE)
+    assert adapter.config == base.config
+    assert adapter.config["max_new_tokens"] == 32
+    assert (adapter.n_total, base.number) == (3, adapter.number + 1)
+    assert AuditEvent.objects.filter(act="INFERENCE_START").count() == 2
+
+
+@pytest.mark.parametrize(("who", "code"), [("lea", "permission"), ("ben", "permission"), ("zoe", "permission")])
+def test_only_an_admin_starts_inference(cast: Cast, who: str, code: str) -> None:
+    adapter = make_adapter(cast, 2)
+
+    with pytest.raises(Refused) as refusal:
+        start_inference(adapter, by=cast.people()[who])
+
+    assert refusal.value.code == code
+
+
+def test_refused_while_one_is_in_work_the_split_is_empty_or_a_setting_is_wrong(cast: Cast) -> None:
+    adapter = make_adapter(cast, 2)
+    with pytest.raises(Refused) as refusal:
+        start_inference(adapter, by=cast.ada, split="VALIDATION")
+    assert refusal.value.code == "empty-split"
+    with pytest.raises(Refused, match="max_new_tokens"):
+        start_inference(adapter, by=cast.ada, config={"max_new_tokens": 0})
+
+    start_inference(adapter, by=cast.ada)
+
+    with pytest.raises(Refused) as refusal:
+        start_inference(adapter, by=cast.ada)
+    assert refusal.value.code == "in-work"
+    BaseModel.objects.update(status=WorkStatus.FAILED)
+    with pytest.raises(Refused) as refusal:
+        start_inference(adapter, by=cast.ada)
+    assert refusal.value.code == "not-ready"
+
+
+def test_an_answer_that_is_read_twice_is_stored_once(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 3), by=cast.ada)
+    lease = lease_of(inference)
+
+    assert record_outputs(lease, [row(1), row(2)], clean) == 2
+    assert record_outputs(lease, [row(1, "changed"), row(2), row(3)], clean) == 3
+
+    assert list(inference.outputs.order_by("number").values_list("text", flat=True)) == ["sick"] * 3
+
+
+def test_each_answer_is_compared_as_its_kind_compares(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 4), by=cast.ada)
+
+    record_outputs(lease_of(inference), [row(1, " Sick. "), row(2, "well"), row(3, "no idea"), row(4, "sick")], clean)
+
+    assert list(inference.outputs.order_by("number").values_list("is_match", flat=True)) == [True, False, False, True]
+
+
+def test_free_text_has_no_exact_match(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 1, kind="summary"), by=cast.ada)
+
+    record_outputs(lease_of(inference), [row(1)], clean)
+
+    assert inference.outputs.get().is_match is None
+
+
+def test_an_answer_with_what_looks_like_an_identifier_is_held_back(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 2), by=cast.ada)
+
+    record_outputs(lease_of(inference), [row(1), row(2, "Call Dr. Santos, 555-201-0042.")], tasks.identifiers_seen)
+
+    assert list(inference.outputs.order_by("number").values_list("held_reason", flat=True)) == [
+        "", "It may hold a patient identifier (NAME); a privacy officer has to look.",
+    ]  # fmt: skip
+
+
+def test_a_nul_character_in_an_answer_stops_nothing(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 1), by=cast.ada)
+
+    record_outputs(lease_of(inference), [row(1, "si\x00ck")], clean)
+
+    assert inference.outputs.get().text == "si\ufffdck"
+
+
+def test_a_worker_that_lost_its_lease_stores_nothing(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 1), by=cast.ada)
+    lease = lease_of(inference)
+    Inference.objects.filter(pk=inference.pk).update(attempt=lease.attempt + 1)
+
+    with pytest.raises(jobs.LeaseLost):
+        record_outputs(lease, [row(1)], clean)
+
+    assert not inference.outputs.exists()
+
+
+def test_it_is_not_done_while_an_answer_is_missing(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 2), by=cast.ada)
+    lease = lease_of(inference)
+    record_outputs(lease, [row(1)], clean)
+
+    with pytest.raises(Refused, match="1 of 2 answers arrived"):
+        finish_inference(lease, log_tail="")
+
+
+def test_cancelled_inference_goes_on_with_what_is_missing(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 2), by=cast.ada)
+    with pytest.raises(Refused) as refusal:
+        resume_inference(inference, by=cast.ada)
+    assert refusal.value.code == "not-ended"
+
+    cancel_inference(inference, by=cast.ada)
+    inference.refresh_from_db()
+    assert inference.status == WorkStatus.CANCELLED
+    with pytest.raises(Refused) as refusal:
+        cancel_inference(inference, by=cast.ada)
+    assert refusal.value.code == "finished"
+    resume_inference(inference, by=cast.ada)
+
+    inference.refresh_from_db()
+    assert answered(inference, ["sick", "sick"]).status == WorkStatus.DONE
+
+
+def test_inference_that_was_asked_to_stop_cannot_be_asked_again(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 2), by=cast.ada)
+    lease_of(inference)
+    inference.refresh_from_db()
+    cancel_inference(inference, by=cast.ada)
+    inference.refresh_from_db()
+
+    with pytest.raises(Refused) as refusal:
+        cancel_inference(inference, by=cast.ada)
+
+    assert refusal.value.code == "cancelling"

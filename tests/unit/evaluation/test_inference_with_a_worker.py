@@ -1,0 +1,156 @@
+"""Inference on a real Celery worker with the real engine: answers arrive, each once, whatever is killed."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.conf import settings
+
+from clinicalft import jobs
+from clinicalft.models import WorkStatus
+from evaluation.actions.inference import cancel_inference, resume_inference, start_inference
+from evaluation.models import Inference
+from tests.conftest import StartWorker, wait_until
+from tests.factories.training import agreed_round, frozen_dataset, registered_base_model
+from tests.personas import Cast, make_cast
+from training.actions.runs import start_run
+from training.models import Adapter, Run
+from training.tasks import train_run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUICK = {"rank": 4, "alpha": 8, "epochs": 1, "batch_size": 8, "max_length": 512, "learning_rate": 1e-2}
+# Hot, long and one at a time.
+LONG = {"max_new_tokens": 300, "temperature": 5.0, "batch_tokens": 400}
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def adapter(cast: Cast) -> Adapter:
+    """An adapter that the real engine trained in this process's child."""
+    run = start_run(
+        project=cast.project, dataset=frozen_dataset(cast, agreed_round(cast, n=40)), by=cast.ada,
+        base_model=registered_base_model(cast), config=QUICK, machine={"device": "cpu"},
+    )  # fmt: skip
+    train_run(run.pk)
+    run = Run.objects.get(pk=run.pk)
+    assert run.status == WorkStatus.DONE, run.error
+    return Adapter.objects.get(run=run)
+
+
+@pytest.fixture
+def start_gpu(start_worker: StartWorker, empty_broker: Any) -> Iterator[StartWorker]:
+    """Starts a worker of the gpu queue; engines that still run at the end go first."""
+    yield start_worker
+    for process in engines():
+        process.kill()
+
+
+def engines() -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if "training.engine" in line and str(settings.RUNS_DIR) in line[-1]:
+            found.append(process)
+    return found
+
+
+@pytest.fixture
+def slow_engines() -> Iterator[threading.Event]:
+    """Holds engines that have begun to answer back, until the event is set: there is a middle in which to stop them."""
+    is_over = threading.Event()
+
+    def hold_back() -> None:
+        while not is_over.wait(0.03):
+            for process in engines():
+                with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+                    events = Path(process.cmdline()[-1]) / "events.jsonl"
+                    if events.stat().st_mtime > process.create_time():
+                        process.suspend()
+                        is_over.wait(0.15)
+                        process.resume()
+
+    thread = threading.Thread(target=hold_back)
+    thread.start()
+    yield is_over
+    is_over.set()
+    thread.join()
+
+
+def again(inference: Inference) -> Inference:
+    return Inference.objects.get(pk=inference.pk)
+
+
+def numbers(inference: Inference) -> list[int]:
+    return list(inference.outputs.order_by("number").values_list("number", flat=True))
+
+
+def test_both_systems_answer_every_held_out_note_once_and_an_altered_adapter_none(
+    adapter: Adapter, cast: Cast, start_gpu: StartWorker
+) -> None:
+    pair = start_inference(adapter, by=cast.ada)
+    start_gpu("gpu")
+    wait_until(lambda: all(again(row).is_finished for row in pair), 120)
+    held_out = adapter.run.dataset.examples.filter(split="TEST").order_by("number")
+
+    for row in pair:
+        assert (again(row).status, again(row).error) == (WorkStatus.DONE, "")
+        assert numbers(row) == list(held_out.values_list("number", flat=True))
+        assert again(row).n_done == again(row).n_total
+    output = pair[0].outputs.select_related("example__item__note").first()
+    assert output is not None
+    assert output.source_text == output.example.item.note.text
+    assert output.reference == output.example.messages[-1]["content"]
+    assert output.is_match is not None
+    assert output.n_tokens > 0
+
+    settings_file = settings.RUNS_DIR / adapter.folder / "adapter_config.json"
+    settings_file.write_text(settings_file.read_text() + "\n")
+    altered, _ = start_inference(adapter, by=cast.ada)
+    wait_until(lambda: again(altered).is_finished, 120)
+    assert again(altered).status == WorkStatus.FAILED
+    assert "adapter" in again(altered).error
+
+
+def test_whether_cancelled_or_killed_no_answer_is_lost_or_doubled(
+    adapter: Adapter, cast: Cast, start_gpu: StartWorker, slow_engines: threading.Event
+) -> None:
+    inference, base = start_inference(adapter, by=cast.ada, split="TRAIN", config=LONG)
+    cancel_inference(base, by=cast.ada)
+    worker = start_gpu("gpu")
+    wait_until(lambda: inference.outputs.count() >= 1, 120)
+
+    cancel_inference(again(inference), by=cast.ada)
+    wait_until(lambda: again(inference).is_finished, 60)
+    assert again(inference).status == WorkStatus.CANCELLED
+    assert not engines()
+    n_kept = inference.outputs.count()
+    assert 1 <= n_kept < (inference.n_total or 0)
+
+    resume_inference(again(inference), by=cast.ada)
+    wait_until(lambda: inference.outputs.count() > n_kept, 120)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    wait_until(lambda: not engines(), 60)
+    slow_engines.set()
+    kept = list(inference.outputs.order_by("pk").values_list("pk", "text_sha256"))
+    assert len(kept) < (inference.n_total or 0)
+    Inference.objects.filter(pk=inference.pk).update(leased_until="2000-01-01T00:00Z")
+    start_gpu("gpu")
+    jobs.requeue_lost_work()
+
+    wait_until(lambda: again(inference).is_finished, 180)
+    assert (again(inference).status, again(inference).attempt) == (WorkStatus.DONE, 3)
+    assert numbers(inference) == sorted(set(numbers(inference)))
+    assert len(numbers(inference)) == inference.n_total
+    assert list(inference.outputs.order_by("pk").values_list("pk", "text_sha256"))[: len(kept)] == kept
