@@ -8,6 +8,8 @@ from clinicalft.actions import create_project
 from clinicalft.demo.notes import carried, release
 from clinicalft.demo.people import join, make_others
 from clinicalft.models import Project, User
+from evaluation.actions.imported import import_ratings
+from evaluation.rubrics import Point, Question, Rubric
 
 NAME = "Published ratings"
 SEED = 20261123
@@ -55,7 +57,35 @@ def build(people: dict[str, User]) -> Project:
         import_answers(round, by=people["lena"], answers=answers)
         close_round(round, by=people["lena"])
         measure_task(measure_agreement(round, by=people["lena"]).pk)
+    _rate(project, people["lena"])
     return project
+
+
+def _rate(project: Project, by: User) -> None:
+    """The same published ratings as a rating round: what raters of model outputs said, for the concordance page."""
+    rows = carried("mslr_ratings")
+    questions = tuple(
+        Question(
+            key=facet, label=question, data_type="nominal",
+            scale=tuple(Point(value=label, label=label) for label in labels),
+        )
+        for facet, (question, labels) in FACETS.items()
+    )  # fmt: skip
+    import_ratings(
+        project=project, title="Facets of generated summaries", rubric=Rubric(title="MSLR facets", questions=questions),
+        outputs=[
+            {"id": row["id"], "system": row["system"], "source_text": row["reference_summary"],
+             "text": row["generated_summary"]}
+            for row in rows
+        ],
+        ratings=[
+            {"output": row["id"], "rater": f"MSLR rater {given['rater']}",
+             "answers": {facet: str(given[facet]) for facet in FACETS if given[facet] is not None}}
+            for row in rows
+            for given in row["ratings"]
+        ],
+        by=by,
+    )  # fmt: skip
 
 
 def _side_by_side(row: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ from clinicalft import audit
 from clinicalft.demo import people, published, sections, visits
 from clinicalft.demo.notes import DATA, carried
 from clinicalft.models import Project, User, WorkStatus
+from evaluation.models import Rating
 from tests.factories.rounds import make_codes
 from training.models import BaseModel, Dataset
 from training.snapshot import build_folder
@@ -35,7 +36,8 @@ def test_published_agreement_comes_out_of_the_published_ratings() -> None:
     )
     assert {row.status for row in measured.values()} == {WorkStatus.DONE}
     raters = User.objects.filter(is_imported=True)
-    assert raters.count() == 2
+    assert raters.count() == 4, "two readers of the rounds, and the same two as raters of the outputs"
+    assert Rating.objects.filter(rating_round__is_imported=True, status="SUBMITTED").count() == 2 * 39
     assert not any(rater.has_usable_password() for rater in raters), "nobody logs in as a real person"
 
 
