@@ -13,489 +13,1074 @@ import clinicalft.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clinicalft', '0001_initial'),
+        ("clinicalft", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('QUEUED', 'Waiting'), ('RUNNING', 'Running'), ('DONE', 'Done'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled')], default='QUEUED', max_length=10)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='Fencing token: every claim raises it by one.')),
-                ('attempts_left', models.PositiveSmallIntegerField(default=3)),
-                ('lease_owner', models.CharField(blank=True, max_length=120)),
-                ('leased_until', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done', models.PositiveBigIntegerField(default=0)),
-                ('n_total', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('phase', models.CharField(blank=True, help_text='What it is doing now, in a few plain words.', max_length=120)),
-                ('error', models.TextField(blank=True, help_text='Why it failed: one plain sentence, never note text.')),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When its id was last handed to the broker.', null=True)),
-                ('started_at', models.DateTimeField(blank=True, help_text='Start of the present attempt.', null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done_at_start', models.PositiveBigIntegerField(default=0, help_text='So that speed is that of this attempt.')),
-                ('number', models.PositiveIntegerField()),
-                ('file_name', models.CharField(max_length=255)),
-                ('file_sha256', models.CharField(max_length=64)),
-                ('content', clinicalft.crypto.EncryptedTextField(help_text='The uploaded file until its import has ended, then nothing.', null=True)),
-                ('mapping', models.JSONField(default=dict, help_text='Field of ours -> column of the file.')),
-                ('skip_bad_rows', models.BooleanField(default=False, help_text='Import the good rows; otherwise all or nothing.')),
-                ('rejected', models.JSONField(default=list, help_text='[line, column, sentence] of each row left out; no note text.')),
-                ('n_notes', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='batches', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("QUEUED", "Waiting"),
+                            ("RUNNING", "Running"),
+                            ("DONE", "Done"),
+                            ("FAILED", "Failed"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        default="QUEUED",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(default=0, help_text="Fencing token: every claim raises it by one."),
+                ),
+                ("attempts_left", models.PositiveSmallIntegerField(default=3)),
+                ("lease_owner", models.CharField(blank=True, max_length=120)),
+                ("leased_until", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("n_done", models.PositiveBigIntegerField(default=0)),
+                ("n_total", models.PositiveBigIntegerField(blank=True, null=True)),
+                (
+                    "phase",
+                    models.CharField(
+                        blank=True, help_text="What it is doing now, in a few plain words.", max_length=120
+                    ),
+                ),
+                (
+                    "error",
+                    models.TextField(blank=True, help_text="Why it failed: one plain sentence, never note text."),
+                ),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "sent_at",
+                    models.DateTimeField(blank=True, help_text="When its id was last handed to the broker.", null=True),
+                ),
+                ("started_at", models.DateTimeField(blank=True, help_text="Start of the present attempt.", null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "n_done_at_start",
+                    models.PositiveBigIntegerField(default=0, help_text="So that speed is that of this attempt."),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("file_name", models.CharField(max_length=255)),
+                ("file_sha256", models.CharField(max_length=64)),
+                (
+                    "content",
+                    clinicalft.crypto.EncryptedTextField(
+                        help_text="The uploaded file until its import has ended, then nothing.", null=True
+                    ),
+                ),
+                ("mapping", models.JSONField(default=dict, help_text="Field of ours -> column of the file.")),
+                (
+                    "skip_bad_rows",
+                    models.BooleanField(default=False, help_text="Import the good rows; otherwise all or nothing."),
+                ),
+                (
+                    "rejected",
+                    models.JSONField(
+                        default=list, help_text="[line, column, sentence] of each row left out; no note text."
+                    ),
+                ),
+                ("n_notes", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="batches", to="clinicalft.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.CreateModel(
-            name='Code',
+            name="Code",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code_set', models.CharField(max_length=40)),
-                ('code', models.CharField(max_length=12)),
-                ('description', models.CharField(max_length=300)),
-                ('is_billable', models.BooleanField(default=False)),
-                ('parent', models.CharField(blank=True, max_length=12)),
-                ('search', models.GeneratedField(db_persist=True, expression=django.contrib.postgres.search.SearchVector('code', 'description', config='simple'), output_field=django.contrib.postgres.search.SearchVectorField())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code_set", models.CharField(max_length=40)),
+                ("code", models.CharField(max_length=12)),
+                ("description", models.CharField(max_length=300)),
+                ("is_billable", models.BooleanField(default=False)),
+                ("parent", models.CharField(blank=True, max_length=12)),
+                (
+                    "search",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.contrib.postgres.search.SearchVector("code", "description", config="simple"),
+                        output_field=django.contrib.postgres.search.SearchVectorField(),
+                    ),
+                ),
             ],
             options={
-                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['search'], name='code_search')],
-                'constraints': [models.UniqueConstraint(fields=('code_set', 'code'), name='code_once')],
+                "indexes": [django.contrib.postgres.indexes.GinIndex(fields=["search"], name="code_search")],
+                "constraints": [models.UniqueConstraint(fields=("code_set", "code"), name="code_once")],
             },
         ),
         migrations.CreateModel(
-            name='Deidentification',
+            name="Deidentification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('QUEUED', 'Waiting'), ('RUNNING', 'Running'), ('DONE', 'Done'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled')], default='QUEUED', max_length=10)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='Fencing token: every claim raises it by one.')),
-                ('attempts_left', models.PositiveSmallIntegerField(default=3)),
-                ('lease_owner', models.CharField(blank=True, max_length=120)),
-                ('leased_until', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done', models.PositiveBigIntegerField(default=0)),
-                ('n_total', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('phase', models.CharField(blank=True, help_text='What it is doing now, in a few plain words.', max_length=120)),
-                ('error', models.TextField(blank=True, help_text='Why it failed: one plain sentence, never note text.')),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When its id was last handed to the broker.', null=True)),
-                ('started_at', models.DateTimeField(blank=True, help_text='Start of the present attempt.', null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done_at_start', models.PositiveBigIntegerField(default=0, help_text='So that speed is that of this attempt.')),
-                ('method', models.CharField(help_text='Version of the method and its recognisers.', max_length=80)),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deidentifications', to='annotation.batch')),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("QUEUED", "Waiting"),
+                            ("RUNNING", "Running"),
+                            ("DONE", "Done"),
+                            ("FAILED", "Failed"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        default="QUEUED",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(default=0, help_text="Fencing token: every claim raises it by one."),
+                ),
+                ("attempts_left", models.PositiveSmallIntegerField(default=3)),
+                ("lease_owner", models.CharField(blank=True, max_length=120)),
+                ("leased_until", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("n_done", models.PositiveBigIntegerField(default=0)),
+                ("n_total", models.PositiveBigIntegerField(blank=True, null=True)),
+                (
+                    "phase",
+                    models.CharField(
+                        blank=True, help_text="What it is doing now, in a few plain words.", max_length=120
+                    ),
+                ),
+                (
+                    "error",
+                    models.TextField(blank=True, help_text="Why it failed: one plain sentence, never note text."),
+                ),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "sent_at",
+                    models.DateTimeField(blank=True, help_text="When its id was last handed to the broker.", null=True),
+                ),
+                ("started_at", models.DateTimeField(blank=True, help_text="Start of the present attempt.", null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "n_done_at_start",
+                    models.PositiveBigIntegerField(default=0, help_text="So that speed is that of this attempt."),
+                ),
+                ("method", models.CharField(help_text="Version of the method and its recognisers.", max_length=80)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deidentifications",
+                        to="annotation.batch",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='DeidentifiedNote',
+            name="DeidentifiedNote",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('is_current', models.BooleanField(default=True)),
-                ('text', models.TextField()),
-                ('text_sha256', models.CharField(max_length=64)),
-                ('spans', models.JSONField(default=list, help_text='[{start, end, label, score, source}] in code points of the original; no text.')),
-                ('method', models.CharField(max_length=80)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('released_at', models.DateTimeField(null=True)),
-                ('corrected_by', models.ForeignKey(help_text='Nobody: the machine.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
-                ('released_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("is_current", models.BooleanField(default=True)),
+                ("text", models.TextField()),
+                ("text_sha256", models.CharField(max_length=64)),
+                (
+                    "spans",
+                    models.JSONField(
+                        default=list,
+                        help_text="[{start, end, label, score, source}] in code points of the original; no text.",
+                    ),
+                ),
+                ("method", models.CharField(max_length=80)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("released_at", models.DateTimeField(null=True)),
+                (
+                    "corrected_by",
+                    models.ForeignKey(
+                        help_text="Nobody: the machine.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "released_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Guideline',
+            name="Guideline",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=120)),
-                ('version', models.PositiveIntegerField()),
-                ('text', models.TextField()),
-                ('text_sha256', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='guidelines', to='clinicalft.project')),
-                ('replaces', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaced_by', to='annotation.guideline')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=120)),
+                ("version", models.PositiveIntegerField()),
+                ("text", models.TextField()),
+                ("text_sha256", models.CharField(max_length=64)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="guidelines", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "replaces",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="replaced_by",
+                        to="annotation.guideline",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['title', '-version'],
+                "ordering": ["title", "-version"],
             },
         ),
         migrations.CreateModel(
-            name='GuidelineReading',
+            name="GuidelineReading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('read_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('guideline', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='readings', to='annotation.guideline')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("read_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "guideline",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="readings", to="annotation.guideline"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Item',
+            name="Item",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('n_required', models.PositiveSmallIntegerField(help_text='How many people annotate it.')),
-                ('status', models.CharField(choices=[('OPEN', 'Open'), ('COMPLETE', 'Complete'), ('ADJUDICATED', 'Adjudicated'), ('WITHDRAWN', 'Withdrawn')], default='OPEN', max_length=12)),
-                ('note', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='items', to='annotation.deidentifiednote')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("n_required", models.PositiveSmallIntegerField(help_text="How many people annotate it.")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("OPEN", "Open"),
+                            ("COMPLETE", "Complete"),
+                            ("ADJUDICATED", "Adjudicated"),
+                            ("WITHDRAWN", "Withdrawn"),
+                        ],
+                        default="OPEN",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "note",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="items",
+                        to="annotation.deidentifiednote",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Adjudication',
+            name="Adjudication",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('payload', models.JSONField()),
-                ('payload_sha256', models.CharField(max_length=64)),
-                ('cause', models.CharField(blank=True, choices=[('AMBIGUOUS', 'The text can be read both ways'), ('GUIDELINE', 'The guideline leaves it open'), ('SLIP', 'A slip'), ('CLINICAL', 'A real clinical disagreement')], max_length=10)),
-                ('comment', models.TextField(blank=True)),
-                ('decided_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('decided_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
-                ('item', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='adjudication', to='annotation.item')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("payload", models.JSONField()),
+                ("payload_sha256", models.CharField(max_length=64)),
+                (
+                    "cause",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("AMBIGUOUS", "The text can be read both ways"),
+                            ("GUIDELINE", "The guideline leaves it open"),
+                            ("SLIP", "A slip"),
+                            ("CLINICAL", "A real clinical disagreement"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("comment", models.TextField(blank=True)),
+                ("decided_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "item",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="adjudication", to="annotation.item"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Note',
+            name="Note",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('source_id', clinicalft.crypto.EncryptedTextField()),
-                ('source_index', models.CharField(max_length=64)),
-                ('text', clinicalft.crypto.EncryptedTextField()),
-                ('text_sha256', models.CharField(max_length=64)),
-                ('n_characters', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('IMPORTED', 'In quarantine'), ('DEIDENTIFIED', 'Waiting for review'), ('HELD', 'Held back'), ('RELEASED', 'Released'), ('WITHDRAWN', 'Withdrawn')], default='IMPORTED', max_length=12)),
-                ('held_reason', models.CharField(blank=True, max_length=200)),
-                ('language', models.CharField(default='en', max_length=10)),
-                ('specialty', models.CharField(blank=True, max_length=60)),
-                ('sex', models.CharField(blank=True, max_length=20)),
-                ('age_band', models.CharField(blank=True, max_length=10)),
-                ('site', models.CharField(blank=True, max_length=60)),
-                ('gold', models.JSONField(help_text='A payload that came with the note: gold labels of the source.', null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notes', to='annotation.batch')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notes', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("source_id", clinicalft.crypto.EncryptedTextField()),
+                ("source_index", models.CharField(max_length=64)),
+                ("text", clinicalft.crypto.EncryptedTextField()),
+                ("text_sha256", models.CharField(max_length=64)),
+                ("n_characters", models.PositiveIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("IMPORTED", "In quarantine"),
+                            ("DEIDENTIFIED", "Waiting for review"),
+                            ("HELD", "Held back"),
+                            ("RELEASED", "Released"),
+                            ("WITHDRAWN", "Withdrawn"),
+                        ],
+                        default="IMPORTED",
+                        max_length=12,
+                    ),
+                ),
+                ("held_reason", models.CharField(blank=True, max_length=200)),
+                ("language", models.CharField(default="en", max_length=10)),
+                ("specialty", models.CharField(blank=True, max_length=60)),
+                ("sex", models.CharField(blank=True, max_length=20)),
+                ("age_band", models.CharField(blank=True, max_length=10)),
+                ("site", models.CharField(blank=True, max_length=60)),
+                (
+                    "gold",
+                    models.JSONField(
+                        help_text="A payload that came with the note: gold labels of the source.", null=True
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="notes", to="annotation.batch"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="notes", to="clinicalft.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Incident',
+            name="Incident",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reported_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('comment', clinicalft.crypto.EncryptedTextField(default='')),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('closed_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='incidents', to='clinicalft.project')),
-                ('reported_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('note', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='incidents', to='annotation.note')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reported_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("comment", clinicalft.crypto.EncryptedTextField(default="")),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "closed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="incidents", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "reported_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "note",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="incidents", to="annotation.note"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='deidentifiednote',
-            name='note',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deidentified', to='annotation.note'),
+            model_name="deidentifiednote",
+            name="note",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="deidentified", to="annotation.note"
+            ),
         ),
         migrations.CreateModel(
-            name='Patient',
+            name="Patient",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=clinicalft.models.new_public_id, unique=True)),
-                ('source_index', models.CharField(help_text='Keyed digest of the id in the source.', max_length=64)),
-                ('known_identifiers', clinicalft.crypto.EncryptedTextField(default='{}', help_text='JSON of what the source says names this person.')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='patients', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("public_id", models.UUIDField(default=clinicalft.models.new_public_id, unique=True)),
+                ("source_index", models.CharField(help_text="Keyed digest of the id in the source.", max_length=64)),
+                (
+                    "known_identifiers",
+                    clinicalft.crypto.EncryptedTextField(
+                        default="{}", help_text="JSON of what the source says names this person."
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="patients", to="clinicalft.project"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='note',
-            name='patient',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notes', to='annotation.patient'),
+            model_name="note",
+            name="patient",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="notes", to="annotation.patient"
+            ),
         ),
         migrations.CreateModel(
-            name='Round',
+            name="Round",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('title', models.CharField(max_length=120)),
-                ('kind', models.CharField(choices=[('classification', 'Classification'), ('coding', 'ICD-10 coding with evidence'), ('summary', 'Summary')], max_length=20)),
-                ('status', models.CharField(choices=[('OPEN', 'Open'), ('CLOSED', 'Closed')], default='OPEN', max_length=10)),
-                ('overlap', models.PositiveSmallIntegerField(default=2, help_text='How many people annotate each of the shared items.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(5)])),
-                ('coverage', models.PositiveSmallIntegerField(default=100, help_text='Share of items, in per cent, that gets the full overlap; the rest is annotated once.', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)])),
-                ('seed', models.PositiveIntegerField(default=clinicalft.models.new_seed)),
-                ('lease_minutes', models.PositiveSmallIntegerField(default=30)),
-                ('due_on', models.DateField(blank=True, null=True)),
-                ('is_gold', models.BooleanField(default=False, help_text='Its annotations came with the notes, from the source.')),
-                ('opened_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('guideline', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='annotation.guideline')),
-                ('opened_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("title", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("classification", "Classification"),
+                            ("coding", "ICD-10 coding with evidence"),
+                            ("summary", "Summary"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(choices=[("OPEN", "Open"), ("CLOSED", "Closed")], default="OPEN", max_length=10),
+                ),
+                (
+                    "overlap",
+                    models.PositiveSmallIntegerField(
+                        default=2,
+                        help_text="How many people annotate each of the shared items.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(5),
+                        ],
+                    ),
+                ),
+                (
+                    "coverage",
+                    models.PositiveSmallIntegerField(
+                        default=100,
+                        help_text="Share of items, in per cent, that gets the full overlap; the rest is annotated once.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                ("seed", models.PositiveIntegerField(default=clinicalft.models.new_seed)),
+                ("lease_minutes", models.PositiveSmallIntegerField(default=30)),
+                ("due_on", models.DateField(blank=True, null=True)),
+                (
+                    "is_gold",
+                    models.BooleanField(
+                        default=False, help_text="Its annotations came with the notes, from the source."
+                    ),
+                ),
+                ("opened_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "guideline",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="rounds", to="annotation.guideline"
+                    ),
+                ),
+                (
+                    "opened_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="rounds", to="clinicalft.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.AddField(
-            model_name='item',
-            name='round',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='items', to='annotation.round'),
+            model_name="item",
+            name="round",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="items", to="annotation.round"
+            ),
         ),
         migrations.CreateModel(
-            name='Assignment',
+            name="Assignment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slot', models.PositiveSmallIntegerField()),
-                ('position', models.PositiveIntegerField(help_text='Order of handing out in the round: first slots of all items first.')),
-                ('status', models.CharField(choices=[('WAITING', 'Waiting'), ('CLAIMED', 'In work'), ('SUBMITTED', 'Submitted'), ('WITHDRAWN', 'Withdrawn')], default='WAITING', max_length=10)),
-                ('leased_until', models.DateTimeField(null=True)),
-                ('claimed_at', models.DateTimeField(null=True)),
-                ('submitted_at', models.DateTimeField(null=True)),
-                ('annotator', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to=settings.AUTH_USER_MODEL)),
-                ('item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to='annotation.item')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to='annotation.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("slot", models.PositiveSmallIntegerField()),
+                (
+                    "position",
+                    models.PositiveIntegerField(
+                        help_text="Order of handing out in the round: first slots of all items first."
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("WAITING", "Waiting"),
+                            ("CLAIMED", "In work"),
+                            ("SUBMITTED", "Submitted"),
+                            ("WITHDRAWN", "Withdrawn"),
+                        ],
+                        default="WAITING",
+                        max_length=10,
+                    ),
+                ),
+                ("leased_until", models.DateTimeField(null=True)),
+                ("claimed_at", models.DateTimeField(null=True)),
+                ("submitted_at", models.DateTimeField(null=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="assignments",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="assignments", to="annotation.item"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="assignments", to="annotation.round"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Agreement',
+            name="Agreement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('QUEUED', 'Waiting'), ('RUNNING', 'Running'), ('DONE', 'Done'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled')], default='QUEUED', max_length=10)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='Fencing token: every claim raises it by one.')),
-                ('attempts_left', models.PositiveSmallIntegerField(default=3)),
-                ('lease_owner', models.CharField(blank=True, max_length=120)),
-                ('leased_until', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done', models.PositiveBigIntegerField(default=0)),
-                ('n_total', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('phase', models.CharField(blank=True, help_text='What it is doing now, in a few plain words.', max_length=120)),
-                ('error', models.TextField(blank=True, help_text='Why it failed: one plain sentence, never note text.')),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When its id was last handed to the broker.', null=True)),
-                ('started_at', models.DateTimeField(blank=True, help_text='Start of the present attempt.', null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done_at_start', models.PositiveBigIntegerField(default=0, help_text='So that speed is that of this attempt.')),
-                ('number', models.PositiveIntegerField(help_text='Which measurement of this round it is: repeated looks are counted.')),
-                ('seed', models.PositiveIntegerField(default=clinicalft.models.new_seed)),
-                ('statistic', models.CharField(blank=True, help_text='The headline statistic of the kind.', max_length=60)),
-                ('value', models.FloatField(null=True)),
-                ('low', models.FloatField(null=True)),
-                ('high', models.FloatField(null=True)),
-                ('n_items', models.PositiveIntegerField(default=0)),
-                ('n_ratings', models.PositiveIntegerField(default=0)),
-                ('n_annotators', models.PositiveIntegerField(default=0)),
-                ('estimates', models.JSONField(default=dict, help_text='Statistic -> Estimate.as_dict().')),
-                ('tables', models.JSONField(default=dict, help_text='Category counts, rater pairs, per category.')),
-                ('verdict', models.CharField(blank=True, choices=[('PASSED', 'Passed'), ('FAILED', 'Not passed'), ('NOT_ENOUGH_DATA', 'Not enough data')], max_length=15)),
-                ('verdict_reason', models.TextField(blank=True)),
-                ('rule', models.JSONField(default=dict, help_text='Threshold, strictness and minimum numbers that held then.')),
-                ('ratings_sha256', models.CharField(blank=True, help_text='Of exactly the ratings used.', max_length=64)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='agreements', to='annotation.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("QUEUED", "Waiting"),
+                            ("RUNNING", "Running"),
+                            ("DONE", "Done"),
+                            ("FAILED", "Failed"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        default="QUEUED",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(default=0, help_text="Fencing token: every claim raises it by one."),
+                ),
+                ("attempts_left", models.PositiveSmallIntegerField(default=3)),
+                ("lease_owner", models.CharField(blank=True, max_length=120)),
+                ("leased_until", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("n_done", models.PositiveBigIntegerField(default=0)),
+                ("n_total", models.PositiveBigIntegerField(blank=True, null=True)),
+                (
+                    "phase",
+                    models.CharField(
+                        blank=True, help_text="What it is doing now, in a few plain words.", max_length=120
+                    ),
+                ),
+                (
+                    "error",
+                    models.TextField(blank=True, help_text="Why it failed: one plain sentence, never note text."),
+                ),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "sent_at",
+                    models.DateTimeField(blank=True, help_text="When its id was last handed to the broker.", null=True),
+                ),
+                ("started_at", models.DateTimeField(blank=True, help_text="Start of the present attempt.", null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "n_done_at_start",
+                    models.PositiveBigIntegerField(default=0, help_text="So that speed is that of this attempt."),
+                ),
+                (
+                    "number",
+                    models.PositiveIntegerField(
+                        help_text="Which measurement of this round it is: repeated looks are counted."
+                    ),
+                ),
+                ("seed", models.PositiveIntegerField(default=clinicalft.models.new_seed)),
+                (
+                    "statistic",
+                    models.CharField(blank=True, help_text="The headline statistic of the kind.", max_length=60),
+                ),
+                ("value", models.FloatField(null=True)),
+                ("low", models.FloatField(null=True)),
+                ("high", models.FloatField(null=True)),
+                ("n_items", models.PositiveIntegerField(default=0)),
+                ("n_ratings", models.PositiveIntegerField(default=0)),
+                ("n_annotators", models.PositiveIntegerField(default=0)),
+                ("estimates", models.JSONField(default=dict, help_text="Statistic -> Estimate.as_dict().")),
+                ("tables", models.JSONField(default=dict, help_text="Category counts, rater pairs, per category.")),
+                (
+                    "verdict",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("PASSED", "Passed"),
+                            ("FAILED", "Not passed"),
+                            ("NOT_ENOUGH_DATA", "Not enough data"),
+                        ],
+                        max_length=15,
+                    ),
+                ),
+                ("verdict_reason", models.TextField(blank=True)),
+                (
+                    "rule",
+                    models.JSONField(
+                        default=dict, help_text="Threshold, strictness and minimum numbers that held then."
+                    ),
+                ),
+                (
+                    "ratings_sha256",
+                    models.CharField(blank=True, help_text="Of exactly the ratings used.", max_length=64),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="agreements", to="annotation.round"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.CreateModel(
-            name='RoundAnnotator',
+            name="RoundAnnotator",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='seats', to='annotation.round')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='seats', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="seats", to="annotation.round"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="seats", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='round',
-            name='annotators',
-            field=models.ManyToManyField(related_name='rounds', through='annotation.RoundAnnotator', to=settings.AUTH_USER_MODEL),
+            model_name="round",
+            name="annotators",
+            field=models.ManyToManyField(
+                related_name="rounds", through="annotation.RoundAnnotator", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.CreateModel(
-            name='Schema',
+            name="Schema",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('classification', 'Classification'), ('coding', 'ICD-10 coding with evidence'), ('summary', 'Summary')], max_length=20)),
-                ('title', models.CharField(max_length=120)),
-                ('version', models.PositiveIntegerField()),
-                ('content', models.JSONField()),
-                ('content_sha256', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='schemas', to='clinicalft.project')),
-                ('replaces', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaced_by', to='annotation.schema')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("classification", "Classification"),
+                            ("coding", "ICD-10 coding with evidence"),
+                            ("summary", "Summary"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("title", models.CharField(max_length=120)),
+                ("version", models.PositiveIntegerField()),
+                ("content", models.JSONField()),
+                ("content_sha256", models.CharField(max_length=64)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="schemas", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "replaces",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="replaced_by",
+                        to="annotation.schema",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['title', '-version'],
+                "ordering": ["title", "-version"],
             },
         ),
         migrations.AddField(
-            model_name='round',
-            name='schema',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='annotation.schema'),
+            model_name="round",
+            name="schema",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="rounds", to="annotation.schema"
+            ),
         ),
         migrations.CreateModel(
-            name='Annotation',
+            name="Annotation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('DRAFT', 'Draft'), ('SUBMITTED', 'Submitted')], default='DRAFT', max_length=10)),
-                ('payload', models.JSONField(default=dict, help_text="As the kind's payload model says; spans in code points.")),
-                ('payload_sha256', models.CharField(blank=True, max_length=64)),
-                ('comment', models.TextField(blank=True, help_text='Note to the lead; hidden from peers until the round is closed.')),
-                ('revision', models.PositiveIntegerField(default=0)),
-                ('seconds', models.PositiveIntegerField(default=0, help_text='Time that the item was open and in use.')),
-                ('saved_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('submitted_at', models.DateTimeField(null=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='annotations', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
-                ('guideline', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.guideline')),
-                ('item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='annotations', to='annotation.item')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='annotations', to='annotation.round')),
-                ('schema', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.schema')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("DRAFT", "Draft"), ("SUBMITTED", "Submitted")], default="DRAFT", max_length=10
+                    ),
+                ),
+                (
+                    "payload",
+                    models.JSONField(default=dict, help_text="As the kind's payload model says; spans in code points."),
+                ),
+                ("payload_sha256", models.CharField(blank=True, max_length=64)),
+                (
+                    "comment",
+                    models.TextField(
+                        blank=True, help_text="Note to the lead; hidden from peers until the round is closed."
+                    ),
+                ),
+                ("revision", models.PositiveIntegerField(default=0)),
+                (
+                    "seconds",
+                    models.PositiveIntegerField(default=0, help_text="Time that the item was open and in use."),
+                ),
+                ("saved_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("submitted_at", models.DateTimeField(null=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="annotations",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "guideline",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="annotation.guideline"
+                    ),
+                ),
+                (
+                    "item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="annotations", to="annotation.item"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="annotations", to="annotation.round"
+                    ),
+                ),
+                (
+                    "schema",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="annotation.schema"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Skip',
+            name="Skip",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(choices=[('UNCLEAR', 'The guideline does not say what to do here'), ('NOT_MY_FIELD', 'This is not my field'), ('UNREADABLE', 'The text cannot be read'), ('IDENTIFIER', 'It may hold a patient identifier')], max_length=15)),
-                ('comment', models.TextField(blank=True)),
-                ('skipped_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('resolved_at', models.DateTimeField(help_text='A lead has dealt with it.', null=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='skips', to='annotation.item')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("UNCLEAR", "The guideline does not say what to do here"),
+                            ("NOT_MY_FIELD", "This is not my field"),
+                            ("UNREADABLE", "The text cannot be read"),
+                            ("IDENTIFIER", "It may hold a patient identifier"),
+                        ],
+                        max_length=15,
+                    ),
+                ),
+                ("comment", models.TextField(blank=True)),
+                ("skipped_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("resolved_at", models.DateTimeField(help_text="A lead has dealt with it.", null=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="skips", to="annotation.item"
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='batch',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='batch_number'),
+            model_name="batch",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="batch_number"),
         ),
         migrations.AddConstraint(
-            model_name='guideline',
-            constraint=models.UniqueConstraint(fields=('project', 'title', 'version'), name='guideline_version'),
+            model_name="guideline",
+            constraint=models.UniqueConstraint(fields=("project", "title", "version"), name="guideline_version"),
         ),
         migrations.AddConstraint(
-            model_name='guidelinereading',
-            constraint=models.UniqueConstraint(fields=('guideline', 'user'), name='guideline_read_once'),
+            model_name="guidelinereading",
+            constraint=models.UniqueConstraint(fields=("guideline", "user"), name="guideline_read_once"),
         ),
         migrations.AddConstraint(
-            model_name='deidentifiednote',
-            constraint=models.UniqueConstraint(fields=('note', 'version'), name='deidentified_version'),
+            model_name="deidentifiednote",
+            constraint=models.UniqueConstraint(fields=("note", "version"), name="deidentified_version"),
         ),
         migrations.AddConstraint(
-            model_name='deidentifiednote',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_current', True)), fields=('note',), name='deidentified_current'),
+            model_name="deidentifiednote",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_current", True)), fields=("note",), name="deidentified_current"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deidentifiednote',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('released_at', None), ('released_by', None)), models.Q(('released_at__isnull', False), ('released_by__isnull', False)), _connector='OR'), name='deidentified_release_pair'),
+            model_name="deidentifiednote",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("released_at", None), ("released_by", None)),
+                    models.Q(("released_at__isnull", False), ("released_by__isnull", False)),
+                    _connector="OR",
+                ),
+                name="deidentified_release_pair",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='patient',
-            constraint=models.UniqueConstraint(fields=('project', 'source_index'), name='patient_once'),
+            model_name="patient",
+            constraint=models.UniqueConstraint(fields=("project", "source_index"), name="patient_once"),
         ),
         migrations.AddIndex(
-            model_name='note',
-            index=models.Index(fields=['batch', 'status'], name='note_batch_status'),
+            model_name="note",
+            index=models.Index(fields=["batch", "status"], name="note_batch_status"),
         ),
         migrations.AddConstraint(
-            model_name='note',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='note_number'),
+            model_name="note",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="note_number"),
         ),
         migrations.AddConstraint(
-            model_name='note',
-            constraint=models.UniqueConstraint(fields=('project', 'source_index'), name='note_source_once'),
+            model_name="note",
+            constraint=models.UniqueConstraint(fields=("project", "source_index"), name="note_source_once"),
         ),
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(fields=['round', 'status'], name='item_round_status'),
+            model_name="item",
+            index=models.Index(fields=["round", "status"], name="item_round_status"),
         ),
         migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(fields=('round', 'number'), name='item_number'),
+            model_name="item",
+            constraint=models.UniqueConstraint(fields=("round", "number"), name="item_number"),
         ),
         migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(fields=('round', 'note'), name='item_note_once'),
+            model_name="item",
+            constraint=models.UniqueConstraint(fields=("round", "note"), name="item_note_once"),
         ),
         migrations.AddIndex(
-            model_name='assignment',
-            index=models.Index(condition=models.Q(('status__in', ['WAITING', 'CLAIMED'])), fields=['round', 'position'], name='assignment_queue'),
+            model_name="assignment",
+            index=models.Index(
+                condition=models.Q(("status__in", ["WAITING", "CLAIMED"])),
+                fields=["round", "position"],
+                name="assignment_queue",
+            ),
         ),
         migrations.AddIndex(
-            model_name='assignment',
-            index=models.Index(fields=['annotator', 'round', 'status'], name='assignment_mine'),
+            model_name="assignment",
+            index=models.Index(fields=["annotator", "round", "status"], name="assignment_mine"),
         ),
         migrations.AddConstraint(
-            model_name='assignment',
-            constraint=models.UniqueConstraint(fields=('item', 'slot'), name='assignment_slot'),
+            model_name="assignment",
+            constraint=models.UniqueConstraint(fields=("item", "slot"), name="assignment_slot"),
         ),
         migrations.AddConstraint(
-            model_name='assignment',
-            constraint=models.UniqueConstraint(condition=models.Q(('annotator__isnull', False)), fields=('item', 'annotator'), name='assignment_person_once'),
+            model_name="assignment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("annotator__isnull", False)),
+                fields=("item", "annotator"),
+                name="assignment_person_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assignment',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'CLAIMED')), fields=('round', 'annotator'), name='assignment_one_in_work'),
+            model_name="assignment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "CLAIMED")), fields=("round", "annotator"), name="assignment_one_in_work"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assignment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['WAITING', 'WITHDRAWN']), ('annotator__isnull', False), _connector='OR'), name='assignment_claimed_by_somebody'),
+            model_name="assignment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["WAITING", "WITHDRAWN"]), ("annotator__isnull", False), _connector="OR"
+                ),
+                name="assignment_claimed_by_somebody",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='agreement',
-            constraint=models.UniqueConstraint(fields=('round', 'number'), name='agreement_number'),
+            model_name="agreement",
+            constraint=models.UniqueConstraint(fields=("round", "number"), name="agreement_number"),
         ),
         migrations.AddConstraint(
-            model_name='roundannotator',
-            constraint=models.UniqueConstraint(fields=('round', 'user'), name='round_annotator_once'),
+            model_name="roundannotator",
+            constraint=models.UniqueConstraint(fields=("round", "user"), name="round_annotator_once"),
         ),
         migrations.AddConstraint(
-            model_name='schema',
-            constraint=models.UniqueConstraint(fields=('project', 'title', 'version'), name='schema_version'),
+            model_name="schema",
+            constraint=models.UniqueConstraint(fields=("project", "title", "version"), name="schema_version"),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='round_number'),
+            model_name="round",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="round_number"),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.CheckConstraint(condition=models.Q(('coverage__lte', 100), ('overlap__gte', 1), ('overlap__lte', 5)), name='round_shares'),
+            model_name="round",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("coverage__lte", 100), ("overlap__gte", 1), ("overlap__lte", 5)),
+                name="round_shares",
+            ),
         ),
         migrations.AddIndex(
-            model_name='annotation',
-            index=models.Index(fields=['round', 'status'], name='annotation_round_status'),
+            model_name="annotation",
+            index=models.Index(fields=["round", "status"], name="annotation_round_status"),
         ),
         migrations.AddConstraint(
-            model_name='annotation',
-            constraint=models.UniqueConstraint(fields=('item', 'annotator'), name='annotation_person_once'),
+            model_name="annotation",
+            constraint=models.UniqueConstraint(fields=("item", "annotator"), name="annotation_person_once"),
         ),
         migrations.AddConstraint(
-            model_name='annotation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'DRAFT'), ('submitted_at', None)), models.Q(('status', 'SUBMITTED'), ('submitted_at__isnull', False)), _connector='OR'), name='annotation_submitted_pair'),
+            model_name="annotation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "DRAFT"), ("submitted_at", None)),
+                    models.Q(("status", "SUBMITTED"), ("submitted_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="annotation_submitted_pair",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='skip',
-            constraint=models.UniqueConstraint(fields=('item', 'annotator'), name='skip_once'),
+            model_name="skip",
+            constraint=models.UniqueConstraint(fields=("item", "annotator"), name="skip_once"),
         ),
     ]

@@ -4,20 +4,22 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0003_code_terms_and_frozen_versions'),
-        ('clinicalft', '0003_release_gates'),
+        ("annotation", "0003_code_terms_and_frozen_versions"),
+        ("clinicalft", "0003_release_gates"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='item',
-            name='disagreement',
-            field=models.FloatField(help_text='Mean distance between its readers, 0 to 1, as last measured; None below two readers.', null=True),
+            model_name="item",
+            name="disagreement",
+            field=models.FloatField(
+                help_text="Mean distance between its readers, 0 to 1, as last measured; None below two readers.",
+                null=True,
+            ),
         ),
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(fields=['round', '-disagreement'], name='item_disagreement'),
+            model_name="item",
+            index=models.Index(fields=["round", "-disagreement"], name="item_disagreement"),
         ),
     ]

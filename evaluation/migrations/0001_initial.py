@@ -9,237 +9,563 @@ import clinicalft.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clinicalft', '0001_initial'),
-        ('training', '0001_initial'),
+        ("clinicalft", "0001_initial"),
+        ("training", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Inference',
+            name="Inference",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('QUEUED', 'Waiting'), ('RUNNING', 'Running'), ('DONE', 'Done'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled')], default='QUEUED', max_length=10)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='Fencing token: every claim raises it by one.')),
-                ('attempts_left', models.PositiveSmallIntegerField(default=3)),
-                ('lease_owner', models.CharField(blank=True, max_length=120)),
-                ('leased_until', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done', models.PositiveBigIntegerField(default=0)),
-                ('n_total', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('phase', models.CharField(blank=True, help_text='What it is doing now, in a few plain words.', max_length=120)),
-                ('error', models.TextField(blank=True, help_text='Why it failed: one plain sentence, never note text.')),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When its id was last handed to the broker.', null=True)),
-                ('started_at', models.DateTimeField(blank=True, help_text='Start of the present attempt.', null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done_at_start', models.PositiveBigIntegerField(default=0, help_text='So that speed is that of this attempt.')),
-                ('number', models.PositiveIntegerField()),
-                ('arm', models.CharField(choices=[('ADAPTER', 'Adapter'), ('BASE', 'Base model'), ('IMPORTED', 'Imported system')], max_length=10)),
-                ('split', models.CharField(choices=[('TRAIN', 'Train'), ('VALIDATION', 'Validation'), ('TEST', 'Test (held out)')], default='TEST', max_length=10)),
-                ('system_name', models.CharField(blank=True, help_text='Of an imported system only.', max_length=120)),
-                ('config', models.JSONField(default=dict, help_text='training.engine.config.GenerateConfig.')),
-                ('log_tail', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('adapter', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='inferences', to='training.adapter')),
-                ('base_model', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='inferences', to='training.basemodel')),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('dataset', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='inferences', to='training.dataset')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='inferences', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("QUEUED", "Waiting"),
+                            ("RUNNING", "Running"),
+                            ("DONE", "Done"),
+                            ("FAILED", "Failed"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        default="QUEUED",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(default=0, help_text="Fencing token: every claim raises it by one."),
+                ),
+                ("attempts_left", models.PositiveSmallIntegerField(default=3)),
+                ("lease_owner", models.CharField(blank=True, max_length=120)),
+                ("leased_until", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("n_done", models.PositiveBigIntegerField(default=0)),
+                ("n_total", models.PositiveBigIntegerField(blank=True, null=True)),
+                (
+                    "phase",
+                    models.CharField(
+                        blank=True, help_text="What it is doing now, in a few plain words.", max_length=120
+                    ),
+                ),
+                (
+                    "error",
+                    models.TextField(blank=True, help_text="Why it failed: one plain sentence, never note text."),
+                ),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "sent_at",
+                    models.DateTimeField(blank=True, help_text="When its id was last handed to the broker.", null=True),
+                ),
+                ("started_at", models.DateTimeField(blank=True, help_text="Start of the present attempt.", null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "n_done_at_start",
+                    models.PositiveBigIntegerField(default=0, help_text="So that speed is that of this attempt."),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "arm",
+                    models.CharField(
+                        choices=[("ADAPTER", "Adapter"), ("BASE", "Base model"), ("IMPORTED", "Imported system")],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "split",
+                    models.CharField(
+                        choices=[("TRAIN", "Train"), ("VALIDATION", "Validation"), ("TEST", "Test (held out)")],
+                        default="TEST",
+                        max_length=10,
+                    ),
+                ),
+                ("system_name", models.CharField(blank=True, help_text="Of an imported system only.", max_length=120)),
+                ("config", models.JSONField(default=dict, help_text="training.engine.config.GenerateConfig.")),
+                ("log_tail", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "adapter",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="inferences",
+                        to="training.adapter",
+                    ),
+                ),
+                (
+                    "base_model",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="inferences",
+                        to="training.basemodel",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "dataset",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="inferences",
+                        to="training.dataset",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="inferences", to="clinicalft.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.CreateModel(
-            name='Output',
+            name="Output",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('source_text', models.TextField(help_text='What the rater reads beside the output: the note.')),
-                ('reference', models.TextField(blank=True, help_text='The adjudicated answer, where there is one.')),
-                ('text', models.TextField()),
-                ('text_sha256', models.CharField(max_length=64)),
-                ('n_tokens', models.PositiveIntegerField(default=0)),
-                ('seconds', models.FloatField(default=0)),
-                ('finish', models.CharField(blank=True, help_text='stop, or length when it was cut off.', max_length=10)),
-                ('is_match', models.BooleanField(help_text='Equal to the reference; None where that makes no sense.', null=True)),
-                ('held_reason', models.CharField(blank=True, help_text='Why nobody may rate it: an identifier was found.', max_length=200)),
-                ('example', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='outputs', to='training.example')),
-                ('inference', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='outputs', to='evaluation.inference')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("source_text", models.TextField(help_text="What the rater reads beside the output: the note.")),
+                ("reference", models.TextField(blank=True, help_text="The adjudicated answer, where there is one.")),
+                ("text", models.TextField()),
+                ("text_sha256", models.CharField(max_length=64)),
+                ("n_tokens", models.PositiveIntegerField(default=0)),
+                ("seconds", models.FloatField(default=0)),
+                (
+                    "finish",
+                    models.CharField(blank=True, help_text="stop, or length when it was cut off.", max_length=10),
+                ),
+                (
+                    "is_match",
+                    models.BooleanField(help_text="Equal to the reference; None where that makes no sense.", null=True),
+                ),
+                (
+                    "held_reason",
+                    models.CharField(
+                        blank=True, help_text="Why nobody may rate it: an identifier was found.", max_length=200
+                    ),
+                ),
+                (
+                    "example",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="outputs",
+                        to="training.example",
+                    ),
+                ),
+                (
+                    "inference",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="outputs", to="evaluation.inference"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='RatingRound',
+            name="RatingRound",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('title', models.CharField(max_length=120)),
-                ('status', models.CharField(choices=[('OPEN', 'Open'), ('CLOSED', 'Closed')], default='OPEN', max_length=10)),
-                ('rubric', models.JSONField(help_text='Questions with their scales, and flags: see `evaluation.rubrics`.')),
-                ('seed', models.PositiveIntegerField(default=clinicalft.models.new_seed)),
-                ('is_imported', models.BooleanField(default=False, help_text='Its ratings were published elsewhere and imported.')),
-                ('due_on', models.DateField(blank=True, null=True)),
-                ('opened_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('inferences', models.ManyToManyField(related_name='rating_rounds', to='evaluation.inference')),
-                ('opened_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rating_rounds', to='clinicalft.project')),
-                ('raters', models.ManyToManyField(related_name='rating_rounds', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("title", models.CharField(max_length=120)),
+                (
+                    "status",
+                    models.CharField(choices=[("OPEN", "Open"), ("CLOSED", "Closed")], default="OPEN", max_length=10),
+                ),
+                (
+                    "rubric",
+                    models.JSONField(help_text="Questions with their scales, and flags: see `evaluation.rubrics`."),
+                ),
+                ("seed", models.PositiveIntegerField(default=clinicalft.models.new_seed)),
+                (
+                    "is_imported",
+                    models.BooleanField(default=False, help_text="Its ratings were published elsewhere and imported."),
+                ),
+                ("due_on", models.DateField(blank=True, null=True)),
+                ("opened_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("inferences", models.ManyToManyField(related_name="rating_rounds", to="evaluation.inference")),
+                (
+                    "opened_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rating_rounds",
+                        to="clinicalft.project",
+                    ),
+                ),
+                ("raters", models.ManyToManyField(related_name="rating_rounds", to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.CreateModel(
-            name='Rating',
+            name="Rating",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField(help_text='Order in which this rater sees it.')),
-                ('status', models.CharField(choices=[('WAITING', 'Waiting'), ('SUBMITTED', 'Submitted')], default='WAITING', max_length=10)),
-                ('answers', models.JSONField(default=dict, help_text='Question key -> value of its scale.')),
-                ('flags', models.JSONField(default=dict, help_text='Flag key -> {raised, severity, kind, evidence: [{field: note|output, start, end}]}.')),
-                ('comment', models.TextField(blank=True)),
-                ('seconds', models.PositiveIntegerField(default=0)),
-                ('submitted_at', models.DateTimeField(null=True)),
-                ('output', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ratings', to='evaluation.output')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
-                ('rater', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ratings', to=settings.AUTH_USER_MODEL)),
-                ('rating_round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ratings', to='evaluation.ratinground')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField(help_text="Order in which this rater sees it.")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("WAITING", "Waiting"), ("SUBMITTED", "Submitted")], default="WAITING", max_length=10
+                    ),
+                ),
+                ("answers", models.JSONField(default=dict, help_text="Question key -> value of its scale.")),
+                (
+                    "flags",
+                    models.JSONField(
+                        default=dict,
+                        help_text="Flag key -> {raised, severity, kind, evidence: [{field: note|output, start, end}]}.",
+                    ),
+                ),
+                ("comment", models.TextField(blank=True)),
+                ("seconds", models.PositiveIntegerField(default=0)),
+                ("submitted_at", models.DateTimeField(null=True)),
+                (
+                    "output",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="ratings", to="evaluation.output"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "rater",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="ratings", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "rating_round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="ratings", to="evaluation.ratinground"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position'],
+                "ordering": ["position"],
             },
         ),
         migrations.CreateModel(
-            name='HarmReview',
+            name="HarmReview",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('flag', models.CharField(max_length=20)),
-                ('outcome', models.CharField(choices=[('CONFIRMED', 'Confirmed'), ('DISMISSED', 'Dismissed')], max_length=10)),
-                ('reason', models.TextField()),
-                ('reviewed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
-                ('reviewed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('output', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='harm_reviews', to='evaluation.output')),
-                ('rating_round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='harm_reviews', to='evaluation.ratinground')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("flag", models.CharField(max_length=20)),
+                (
+                    "outcome",
+                    models.CharField(choices=[("CONFIRMED", "Confirmed"), ("DISMISSED", "Dismissed")], max_length=10),
+                ),
+                ("reason", models.TextField()),
+                ("reviewed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "reviewed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "output",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="harm_reviews", to="evaluation.output"
+                    ),
+                ),
+                (
+                    "rating_round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="harm_reviews",
+                        to="evaluation.ratinground",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Report',
+            name="Report",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('QUEUED', 'Waiting'), ('RUNNING', 'Running'), ('DONE', 'Done'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled')], default='QUEUED', max_length=10)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='Fencing token: every claim raises it by one.')),
-                ('attempts_left', models.PositiveSmallIntegerField(default=3)),
-                ('lease_owner', models.CharField(blank=True, max_length=120)),
-                ('leased_until', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done', models.PositiveBigIntegerField(default=0)),
-                ('n_total', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('phase', models.CharField(blank=True, help_text='What it is doing now, in a few plain words.', max_length=120)),
-                ('error', models.TextField(blank=True, help_text='Why it failed: one plain sentence, never note text.')),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When its id was last handed to the broker.', null=True)),
-                ('started_at', models.DateTimeField(blank=True, help_text='Start of the present attempt.', null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('n_done_at_start', models.PositiveBigIntegerField(default=0, help_text='So that speed is that of this attempt.')),
-                ('number', models.PositiveIntegerField()),
-                ('seed', models.PositiveIntegerField(default=clinicalft.models.new_seed)),
-                ('content', models.JSONField(default=dict, help_text='Estimates by arm and question, as they were on that day.')),
-                ('gates', models.JSONField(default=list, help_text='[{key, name, value, limit, n, rule, literal, evidence, verdict}].')),
-                ('verdict', models.CharField(blank=True, choices=[('PASSED', 'Passed'), ('FAILED', 'Not passed'), ('NOT_ENOUGH_DATA', 'Not enough data')], max_length=15)),
-                ('ratings_sha256', models.CharField(blank=True, max_length=64)),
-                ('sha256', models.CharField(blank=True, help_text='Of the canonical content, gates and ratings digest.', max_length=64)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('adapter', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reports', to='training.adapter')),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reports', to='clinicalft.project')),
-                ('rating_round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reports', to='evaluation.ratinground')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("QUEUED", "Waiting"),
+                            ("RUNNING", "Running"),
+                            ("DONE", "Done"),
+                            ("FAILED", "Failed"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        default="QUEUED",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(default=0, help_text="Fencing token: every claim raises it by one."),
+                ),
+                ("attempts_left", models.PositiveSmallIntegerField(default=3)),
+                ("lease_owner", models.CharField(blank=True, max_length=120)),
+                ("leased_until", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("n_done", models.PositiveBigIntegerField(default=0)),
+                ("n_total", models.PositiveBigIntegerField(blank=True, null=True)),
+                (
+                    "phase",
+                    models.CharField(
+                        blank=True, help_text="What it is doing now, in a few plain words.", max_length=120
+                    ),
+                ),
+                (
+                    "error",
+                    models.TextField(blank=True, help_text="Why it failed: one plain sentence, never note text."),
+                ),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "sent_at",
+                    models.DateTimeField(blank=True, help_text="When its id was last handed to the broker.", null=True),
+                ),
+                ("started_at", models.DateTimeField(blank=True, help_text="Start of the present attempt.", null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "n_done_at_start",
+                    models.PositiveBigIntegerField(default=0, help_text="So that speed is that of this attempt."),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("seed", models.PositiveIntegerField(default=clinicalft.models.new_seed)),
+                (
+                    "content",
+                    models.JSONField(
+                        default=dict, help_text="Estimates by arm and question, as they were on that day."
+                    ),
+                ),
+                (
+                    "gates",
+                    models.JSONField(
+                        default=list, help_text="[{key, name, value, limit, n, rule, literal, evidence, verdict}]."
+                    ),
+                ),
+                (
+                    "verdict",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("PASSED", "Passed"),
+                            ("FAILED", "Not passed"),
+                            ("NOT_ENOUGH_DATA", "Not enough data"),
+                        ],
+                        max_length=15,
+                    ),
+                ),
+                ("ratings_sha256", models.CharField(blank=True, max_length=64)),
+                (
+                    "sha256",
+                    models.CharField(
+                        blank=True, help_text="Of the canonical content, gates and ratings digest.", max_length=64
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "adapter",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reports",
+                        to="training.adapter",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="reports", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "rating_round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="reports", to="evaluation.ratinground"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('PROPOSED', 'Waiting for signatures'), ('APPROVED', 'Approved'), ('REJECTED', 'Rejected')], default='PROPOSED', max_length=10)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('adapter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='training.adapter')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='clinicalft.project')),
-                ('report', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='deployment', to='evaluation.report')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("PROPOSED", "Waiting for signatures"),
+                            ("APPROVED", "Approved"),
+                            ("REJECTED", "Rejected"),
+                        ],
+                        default="PROPOSED",
+                        max_length=10,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("decided_at", models.DateTimeField(null=True)),
+                (
+                    "adapter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="training.adapter"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "report",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deployment", to="evaluation.report"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Signature',
+            name="Signature",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('printed_name', models.CharField(max_length=120)),
-                ('meaning', models.CharField(choices=[('APPROVED', 'Approved'), ('REJECTED', 'Rejected')], max_length=20)),
-                ('reason', models.TextField(blank=True)),
-                ('report_sha256', models.CharField(max_length=64)),
-                ('signed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('deployment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='signatures', to='evaluation.deployment')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinicalft.project')),
-                ('signed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("printed_name", models.CharField(max_length=120)),
+                (
+                    "meaning",
+                    models.CharField(choices=[("APPROVED", "Approved"), ("REJECTED", "Rejected")], max_length=20),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("report_sha256", models.CharField(max_length=64)),
+                ("signed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "deployment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="signatures",
+                        to="evaluation.deployment",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="clinicalft.project"
+                    ),
+                ),
+                (
+                    "signed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ['signed_at'],
+                "ordering": ["signed_at"],
             },
         ),
         migrations.AddConstraint(
-            model_name='inference',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='inference_number'),
+            model_name="inference",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="inference_number"),
         ),
         migrations.AddConstraint(
-            model_name='inference',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('adapter', None), ('arm', 'IMPORTED'), ('base_model', None), ('dataset', None)), models.Q(('adapter__isnull', False), ('arm__in', ['ADAPTER', 'BASE']), ('base_model__isnull', False), ('dataset__isnull', False)), _connector='OR'), name='inference_sources'),
+            model_name="inference",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("adapter", None), ("arm", "IMPORTED"), ("base_model", None), ("dataset", None)),
+                    models.Q(
+                        ("adapter__isnull", False),
+                        ("arm__in", ["ADAPTER", "BASE"]),
+                        ("base_model__isnull", False),
+                        ("dataset__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="inference_sources",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='output',
-            constraint=models.UniqueConstraint(fields=('inference', 'number'), name='output_number'),
+            model_name="output",
+            constraint=models.UniqueConstraint(fields=("inference", "number"), name="output_number"),
         ),
         migrations.AddConstraint(
-            model_name='ratinground',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='rating_round_number'),
+            model_name="ratinground",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="rating_round_number"),
         ),
         migrations.AddIndex(
-            model_name='rating',
-            index=models.Index(fields=['rater', 'status'], name='rating_mine'),
+            model_name="rating",
+            index=models.Index(fields=["rater", "status"], name="rating_mine"),
         ),
         migrations.AddConstraint(
-            model_name='rating',
-            constraint=models.UniqueConstraint(fields=('rating_round', 'output', 'rater'), name='rating_once'),
+            model_name="rating",
+            constraint=models.UniqueConstraint(fields=("rating_round", "output", "rater"), name="rating_once"),
         ),
         migrations.AddConstraint(
-            model_name='rating',
-            constraint=models.UniqueConstraint(fields=('rating_round', 'rater', 'position'), name='rating_position'),
+            model_name="rating",
+            constraint=models.UniqueConstraint(fields=("rating_round", "rater", "position"), name="rating_position"),
         ),
         migrations.AddConstraint(
-            model_name='rating',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'WAITING'), ('submitted_at', None)), models.Q(('status', 'SUBMITTED'), ('submitted_at__isnull', False)), _connector='OR'), name='rating_submitted_pair'),
+            model_name="rating",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "WAITING"), ("submitted_at", None)),
+                    models.Q(("status", "SUBMITTED"), ("submitted_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="rating_submitted_pair",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='harmreview',
-            constraint=models.UniqueConstraint(fields=('rating_round', 'output', 'flag'), name='harm_review_once'),
+            model_name="harmreview",
+            constraint=models.UniqueConstraint(fields=("rating_round", "output", "flag"), name="harm_review_once"),
         ),
         migrations.AddConstraint(
-            model_name='report',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='report_number'),
+            model_name="report",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="report_number"),
         ),
         migrations.AddConstraint(
-            model_name='signature',
-            constraint=models.UniqueConstraint(fields=('deployment', 'signed_by'), name='signature_once'),
+            model_name="signature",
+            constraint=models.UniqueConstraint(fields=("deployment", "signed_by"), name="signature_once"),
         ),
     ]
