@@ -140,13 +140,17 @@ def test_a_killed_worker_leaves_no_second_trainer_and_the_run_goes_on(make_run: 
     assert AuditEvent.objects.filter(act="RUN_LOST", object_id=run.pk).exists()
 
 
-def test_a_redis_flush_before_the_start_loses_no_run(make_run: Any, empty_broker: Any, start_gpu: StartWorker) -> None:
-    run = make_run(QUICK)
+def test_a_redis_flush_before_the_start_and_one_during_the_run_lose_nothing(
+    make_run: Any, empty_broker: Any, start_gpu: StartWorker
+) -> None:
+    run = make_run({**QUICK, "epochs": 6})
     empty_broker.flushdb()
     start_gpu("gpu")
     Run.objects.filter(pk=run.pk).update(sent_at="2000-01-01T00:00Z")
 
     jobs.requeue_lost_work()
+    wait_until(lambda: has_trained(run), 120)
+    empty_broker.flushdb()
 
     wait_until(lambda: again(run).status == WorkStatus.DONE, 120)
     assert again(run).attempt == 1
