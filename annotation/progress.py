@@ -47,7 +47,7 @@ class OwnProgress:
 def own_progress(user: User, round: Round) -> OwnProgress:
     """What the person has done in the round and has left of an even share. Two queries."""
     mine = Annotation.objects.filter(annotator=user, round=round, status=AnnotationStatus.SUBMITTED)
-    found = mine.aggregate(n=Count("pk"), seconds=Avg("seconds", filter=Q(seconds__gt=0)))
+    found = mine.aggregate(n=Count("*"), seconds=Avg("seconds", filter=Q(seconds__gt=0)))
     n_seats = round.seats.count()
     return OwnProgress(found["n"], math.ceil(round.n_slots / max(1, n_seats)), found["seconds"])
 
