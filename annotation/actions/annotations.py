@@ -134,13 +134,14 @@ def save_draft(item: Item, *, by: User, raw: Any, revision: int, comment: str = 
     holds = _extend(item, by)
     values = {"payload": payload, "comment": comment, "saved_at": timezone.now()}
     drafts = Annotation.objects.filter(item=item, annotator=by, status=AnnotationStatus.DRAFT, revision=revision)
-    changed = drafts.update(**values, revision=F("revision") + 1, seconds=Greatest("seconds", _worked(seconds)))
-    if not changed:
-        _make_draft(item, by, holds, revision, {**values, "seconds": _worked(seconds)})
-    return Annotation.objects.get(item=item, annotator=by)
+    more = {"revision": F("revision") + 1, "seconds": Greatest("seconds", _worked(seconds))}
+    # A draft is made with revision 1, so whoever changed nothing yet has none to update.
+    if revision and drafts.update(**values, **more):
+        return Annotation.objects.get(item=item, annotator=by)
+    return _make_draft(item, by, holds, revision, {**values, "seconds": _worked(seconds)})
 
 
-def _make_draft(item: Item, by: User, holds: bool, revision: int, values: dict[str, Any]) -> None:
+def _make_draft(item: Item, by: User, holds: bool, revision: int, values: dict[str, Any]) -> Annotation:
     kept = Annotation.objects.filter(item=item, annotator=by).first()
     if kept and kept.status == AnnotationStatus.SUBMITTED:
         raise Refused("submitted", SUBMITTED)
@@ -150,7 +151,7 @@ def _make_draft(item: Item, by: User, holds: bool, revision: int, values: dict[s
         raise Refused("lease-lost", LEASE_LOST)
     try:
         with transaction.atomic():
-            Annotation.objects.create(**_of(item), annotator=by, revision=1, **values)
+            return Annotation.objects.create(**_of(item), annotator=by, revision=1, **values)
     except IntegrityError:
         raise StaleDraft(Annotation.objects.get(item=item, annotator=by)) from None
 
