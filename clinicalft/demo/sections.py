@@ -17,6 +17,8 @@ NAME = "Note sections"
 SEED = 20261122
 MAPPING = {"source_id": "id", "patient_id": "id", "text": "dialogue", "label": "section"}
 BASE_MODEL = "Tiny demo model"
+# Without the list of labels, which would more than double what the tiny model reads of each conversation.
+INSTRUCTION = "Which section is this conversation from?"
 GUIDELINE = """# Which section?
 
 Each conversation was written down in one section of the visit note. Choose that section.
@@ -48,8 +50,9 @@ def build(people: dict[str, User], n_notes: int | None = None) -> Project:
     import_gold(gold, by=people["lena"])
     gold = close_round(gold, by=people["lena"])
     dataset = freeze_dataset(
-        project=project, rounds=[gold], title="Sections of conversations", by=people["lena"], seed=SEED
-    )
+        project=project, rounds=[gold], title="Sections of conversations", by=people["lena"], seed=SEED,
+        instruction=INSTRUCTION,
+    )  # fmt: skip
     freeze_task(dataset.pk)
     dataset.refresh_from_db()
     queue_base_model(dataset, people["ada"])

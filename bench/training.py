@@ -1,0 +1,224 @@
+"""Speed of the engine beside the library's own trainer and generate, and what the demo learns; prints one JSON line.
+
+Data: the conversations that the demo carries, 120 held out for validation and 120 never trained on; the base model has
+seen neither. Processor seconds of one thread are counted, so that other work on the machine disturbs little.
+Run: python bench/training.py [--base FOLDER] [--speed-rows N]; without --base the tiny base model is built first.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.utils.data import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
+
+from training.engine.__main__ import run
+from training.engine.answers import Decoding, Prompt, answers
+from training.engine.config import DEMO_SETTINGS, BuildConfig, GenerateConfig, MachineConfig, RunConfig, Settings
+from training.engine.data import Conversation, encode_conversations, end_of_turn
+from training.engine.files import read_rows
+from training.engine.folder import EventLog, RunFolder, prepare_run_folder
+from training.engine.stop import Stop
+
+DATA = Path(__file__).resolve().parent.parent / "clinicalft" / "demo" / "data"
+QUESTION = "Which section is this conversation from?"
+MACHINE = MachineConfig(device="cpu")
+N_HELD_OUT = 120
+LIBRARY_IGNORES = -100
+
+
+def spent(work: Callable[[], Any]) -> float:
+    """Processor seconds that the work takes."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def parts() -> dict[str, list[dict[str, Any]]]:
+    """The carried conversations as examples, split by the hash of their id."""
+    rows = sorted(read_rows(DATA / "mts_dialog.jsonl"), key=lambda row: sha256(str(row["id"]).encode()).digest())
+    examples = [
+        {
+            "id": row["id"],
+            "messages": [
+                {"role": "system", "content": QUESTION},
+                {"role": "user", "content": row["dialogue"]},
+                {"role": "assistant", "content": row["section"]},
+            ],
+        }
+        for row in rows
+    ]
+    return {
+        "test": examples[:N_HELD_OUT],
+        "validation": examples[N_HELD_OUT : 2 * N_HELD_OUT],
+        "train": examples[2 * N_HELD_OUT :],
+    }
+
+
+def engine_run(path: Path, config: Settings, **inputs: Any) -> tuple[RunFolder, float]:
+    """Run the engine on a new folder; the folder and the processor seconds."""
+    folder = prepare_run_folder(path, config, MACHINE, **inputs)
+    log = EventLog(folder)
+    seconds = spent(lambda: run(folder, log, Stop()))
+    log.close()
+    return folder, seconds
+
+
+def built_base(path: Path, train: list[dict[str, Any]]) -> tuple[Path, float]:
+    """The tiny base model of the demo, which has not seen what is held out."""
+    texts = [row["messages"][1]["content"] for row in train]
+    texts += [row[part] for row in read_rows(DATA / "aci_bench_notes.jsonl") for part in ("note", "dialogue")]
+    config = BuildConfig(licence="CC BY 4.0", credit="MTS-Dialog and ACI-Bench, see CREDITS.md of the demo")
+    folder, seconds = engine_run(path, config, corpus=[{"text": text} for text in texts])
+    return folder.base, seconds
+
+
+def demo(work: Path, base: Path, data: dict[str, list[dict[str, Any]]]) -> tuple[Path, dict[str, Any]]:
+    """Train with the demo's settings, then answer the test conversations, which nothing has looked at before."""
+    config = RunConfig(base_model=str(base), **DEMO_SETTINGS)
+    trained, seconds = engine_run(work / "demo", config, train=data["train"], validation=data["validation"])
+    prompts = [{"id": row["id"], "messages": row["messages"][:-1]} for row in data["test"]]
+    settings = {"base_model": str(base), "max_question": config.max_question, "max_new_tokens": 16}
+    asked = GenerateConfig(adapter=str(trained.adapter), **settings)
+    answered, _ = engine_run(work / "answers", asked, prompts=prompts)
+    texts = {row["id"]: row["text"].strip() for row in read_rows(answered.outputs_file)}
+    n_exact = sum(texts[row["id"]] == row["messages"][-1]["content"] for row in data["test"])
+    evaluations = json.loads(trained.result_file.read_text())["evaluations"]
+    losses = [evaluation["loss"] for evaluation in evaluations]
+    found = {
+        "cpu_seconds": round(seconds, 1),
+        "losses": [round(loss, 3) for loss in losses],
+        "loss_fall": round(1 - losses[-1] / losses[0], 3),
+        "validation_exact_match": [evaluation["exact_match"] for evaluation in evaluations],
+        "test_exact": n_exact,
+        "test_n": len(data["test"]),
+    }
+    return trained.adapter, found
+
+
+class Rows(Dataset[dict[str, list[int]]]):
+    """The engine's own encoding as the library's trainer wants it, so that both learn the same tokens."""
+
+    def __init__(self, items: list[Conversation]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, place: int) -> dict[str, list[int]]:
+        item = self.items[place]
+        marks = zip(item.tokens, item.is_learnt, strict=True)
+        return {"input_ids": item.tokens, "labels": [token if mark else LIBRARY_IGNORES for token, mark in marks]}
+
+
+def padded(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    """A batch padded at the end, as the library's collators make it."""
+    longest = max(len(row["input_ids"]) for row in rows)
+
+    def filled(name: str, filler: int) -> torch.Tensor:
+        return torch.tensor([row[name] + [filler] * (longest - len(row[name])) for row in rows])
+
+    mask = torch.tensor([[1] * len(row["labels"]) + [0] * (longest - len(row["labels"])) for row in rows])
+    return {"input_ids": filled("input_ids", 0), "labels": filled("labels", LIBRARY_IGNORES), "attention_mask": mask}
+
+
+def library_speed(work: Path, base: Path, items: list[Conversation], *, sampling: str) -> float:
+    """Useful tokens per processor second of Trainer and PEFT over one epoch of the items, batch size 8."""
+    torch.manual_seed(0)
+    lora = LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), lora)
+    arguments = TrainingArguments(
+        output_dir=str(work / "library"), per_device_train_batch_size=8, num_train_epochs=1, learning_rate=3e-3,
+        lr_scheduler_type="cosine", use_cpu=True, report_to=[], save_strategy="no", logging_strategy="no",
+        disable_tqdm=True, train_sampling_strategy=sampling, remove_unused_columns=False,
+    )  # fmt: skip
+    trainer = Trainer(model=model, args=arguments, train_dataset=Rows(items), data_collator=padded)
+    return sum(len(item.tokens) for item in items) / spent(trainer.train)
+
+
+def engine_speed(work: Path, base: Path, rows: list[dict[str, Any]], items: list[Conversation]) -> float:
+    """The same of the engine, evaluation of two conversations and a checkpoint included."""
+    settings = {"epochs": 1, "batch_size": 8, "learning_rate": 3e-3, "max_length": 512, "max_question": 400}
+    config = RunConfig(base_model=str(base), **settings)
+    folder, seconds = engine_run(work / "speed", config, train=rows, validation=rows[:2])
+    assert json.loads(folder.result_file.read_text())["tokens"] == sum(len(item.tokens) for item in items)
+    return sum(len(item.tokens) for item in items) / seconds
+
+
+def generation_speed(base: Path, items: list[Conversation]) -> dict[str, int]:
+    """New tokens per processor second: one by one and unsorted batches by the library, sorted batches by the engine."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base).eval()
+    chosen = items[:64]
+    end = end_of_turn(tokenizer)
+    room = 64 * (max(len(item.prompt) for item in chosen) + 64)
+    decoding = Decoding(frozenset([end]), max_new_tokens=64, context=2048, batch_tokens=room)
+    prompts = [Prompt(item.id, item.prompt) for item in chosen]
+    made: list[int] = []
+
+    def by_engine() -> None:
+        made.extend(len(answer.tokens) for answer in answers(model, prompts, decoding, Stop()))
+
+    def by_library(size: int) -> Callable[[], None]:
+        def work() -> None:
+            for start in range(0, len(chosen), size):
+                batch = [item.prompt for item in chosen[start : start + size]]
+                longest = max(map(len, batch))
+                tokens = torch.tensor([[0] * (longest - len(row)) + row for row in batch])
+                mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in batch])
+                found = model.generate(
+                    tokens, attention_mask=mask, max_new_tokens=64, do_sample=False, eos_token_id=end, pad_token_id=0
+                )
+                made.extend(int((row != 0).sum()) for row in found[:, longest:])
+
+        return work
+
+    speeds = {}
+    drivers = {"one_by_one": by_library(1), "library_16_unsorted": by_library(16), "engine": by_engine}
+    for name, work in drivers.items():
+        made.clear()
+        seconds = spent(work)
+        speeds[name] = round(sum(made) / seconds)
+    return speeds
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", type=Path, help="base model folder; built first when not given")
+    parser.add_argument("--speed-rows", type=int, default=320, help="conversations in each speed measurement")
+    arguments = parser.parse_args()
+    data = parts()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        measured: dict[str, Any] = {"torch": torch.__version__, "threads": 1}
+        base = arguments.base
+        if base is None:
+            base, seconds = built_base(work / "base", data["train"])
+            measured["build_base_cpu_seconds"] = round(seconds, 1)
+        _, measured["demo"] = demo(work, base, data)
+        rows = data["train"][: arguments.speed_rows]
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        items = encode_conversations(rows, tokenizer, max_length=512, max_question=400)
+        speeds = {
+            "engine": engine_speed(work, base, rows, items),
+            "trainer_padded_8": library_speed(work, base, items, sampling="random"),
+            "trainer_group_by_length": library_speed(work, base, items, sampling="group_by_length"),
+        }
+        measured["training_tokens_per_cpu_second"] = {name: round(value) for name, value in speeds.items()}
+        measured["generation_tokens_per_cpu_second"] = generation_speed(base, items)
+        print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main()
