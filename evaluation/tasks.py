@@ -4,13 +4,14 @@ from typing import Any
 
 from celery import shared_task
 
-from annotation.tasks import deidentifier
 from clinicalft import jobs
 from evaluation.actions import inference, reports
 from evaluation.models import Inference, Report
 from evaluation.snapshot import write_inference_folder
 from training.supervisor import LineReader, supervise
 from training.tasks import end_well, plain_refusals
+
+SECONDS_PER_ANSWER = 20.0
 
 
 @shared_task
@@ -48,8 +49,17 @@ def answer_progress(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def identifiers_seen(text: str) -> list[str]:
-    """Labels of what the second scan takes for an identifier in an answer, in the order of the text."""
-    return [span.label for span in deidentifier().second_scan(text)]
+    """Labels of what the second scan takes for an identifier in an answer; one that cannot be scanned is held, too."""
+    # Loading it takes seconds, so only a worker that answers does.
+    from annotation.deid.clock import time_limit
+    from annotation.deid.faults import DeidError
+    from annotation.deid.residual import residual_spans
+
+    try:
+        with time_limit(SECONDS_PER_ANSWER):
+            return [span.label for span in residual_spans(text)]
+    except DeidError:
+        return ["it could not be scanned in time"]
 
 
 @shared_task
