@@ -215,7 +215,7 @@ def project_detail(request: HttpRequest, project: Project) -> HttpResponse:
 
 def _rounds(project: Project) -> QuerySet[Round]:
     answered = Count("assignments", filter=Q(assignments__status="SUBMITTED"))
-    return project.rounds.annotate(n_done=answered).prefetch_related("agreements")[:8]
+    return project.rounds.annotate(n_done=answered).order_by("-number").prefetch_related("agreements")[:8]
 
 
 def line_of(project: Project, held: frozenset[Permission]) -> list[dict[str, Any]]:
