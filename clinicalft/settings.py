@@ -62,8 +62,6 @@ DATABASES: dict[str, Any] = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
-# A statement that comes again is planned once: half of the database's time for an annotated item (bench/annotators.py).
-DATABASES["default"]["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 3}
 if PRODUCTION:
     environment.check_database_is_private(DATABASES["default"])
     environment.check_broker_is_private(REDIS_URL)
