@@ -256,7 +256,7 @@ def train(ada: Page) -> None:
     """Waits for the tiny base model that bin/up builds in the background, then trains with the preset values."""
     ada.goto("/base-models/")
     ada.get_by_role("link", name="Tiny demo model").click()
-    expect(ada.get_by_text("LlamaForCausalLM")).to_be_visible(timeout=8 * 60_000)
+    expect(ada.get_by_text("LlamaForCausalLM")).to_be_visible(timeout=15 * 60_000)
     ada.goto("/projects/visit-notes/runs/start/")
     ada.get_by_label("Dataset").select_option(label="Dataset 1: Journey dataset")
     ada.get_by_role("button", name="Start run").click()
