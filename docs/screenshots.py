@@ -20,7 +20,7 @@ PASSWORD = "let me try clinicalft"
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
 SECOND = 1000
-SLOW = 600 * SECOND
+SLOW = 1800 * SECOND
 VISITS, SECTIONS = "/projects/visit-notes/", "/projects/note-sections/"
 # What to type and which words of the note prove it; the demo hands out the same note first every time.
 CODES = (("aftercare skin", "postoperative visit"), ("scar conditions", "widening of the scar tissue"))
@@ -90,15 +90,18 @@ def batch_to_review(demo: Demo) -> str:
 def finished_run(demo: Demo) -> str:
     """The address of a run that has ended in an adapter; without one, trains with the preset values."""
     ada = demo.page("ada")
-    ada.goto(f"{SECTIONS}runs/")
-    done = ada.get_by_role("row").filter(has_text="Done").get_by_role("link").first
-    if done.count():
-        return str(done.get_attribute("href"))
-    ada.goto("/base-models/")
-    ada.get_by_role("link", name="Tiny demo model").click()
-    expect(ada.get_by_text("LlamaForCausalLM")).to_be_visible(timeout=SLOW)
-    ada.goto(f"{SECTIONS}runs/start/")
-    ada.get_by_role("button", name="Start run").click()
+    for state in ("Done", "Running", "Waiting"):
+        ada.goto(f"{SECTIONS}runs/")
+        listed = ada.get_by_role("row").filter(has=ada.get_by_text(state, exact=True)).get_by_role("link").first
+        if listed.count():
+            listed.click()
+            break
+    else:
+        ada.goto("/base-models/")
+        ada.get_by_role("link", name="Tiny demo model").click()
+        expect(ada.get_by_text("LlamaForCausalLM")).to_be_visible(timeout=SLOW)
+        ada.goto(f"{SECTIONS}runs/start/")
+        ada.get_by_role("button", name="Start run").click()
     expect(ada.get_by_role("link", name="Open the adapter")).to_be_visible(timeout=SLOW)
     return ada.url
 
@@ -193,6 +196,7 @@ def workbench(demo: Demo, theme: str) -> Page:
             carl.keyboard.press("Enter")
             expect(carl.locator(".code-row")).to_have_count(n)
             mark(carl, note, words)
+            expect(carl.locator(".code-evidence li")).to_have_count(n)
         expect(carl.locator("#save-state")).to_contain_text("saved")
     carl.evaluate("document.activeElement.blur(), window.scrollTo(0, 0)")
     return carl
