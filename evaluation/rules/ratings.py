@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.db.models import QuerySet
+
 from clinicalft.access import Refused, check_permission, has_permission
 from clinicalft.models import Project, User, WorkStatus
 from clinicalft.roles import Permission
@@ -68,17 +70,21 @@ def check_close_rating_round(user: User, rating_round: RatingRound) -> None:
 
 
 def check_see_results(user: User, rating_round: RatingRound) -> None:
-    """Nobody who still rates in a round sees its results, its systems or who flagged what."""
+    """Nobody sees results of a round, its systems or who flagged what while they rate the same systems' outputs."""
     check_permission(user, Permission.EVALUATION_VIEW, rating_round.project)
-    if rating_round.status == RatingRoundStatus.OPEN and rating_round.raters.filter(pk=user.pk).exists():
-        raise Refused("blind", "You rate in this round, so its results are hidden from you until it is closed.")
+    _check_blind_ended(user, rating_round.inferences.all())
 
 
 def check_see_outputs(user: User, inference: Inference) -> None:
     """Nobody who still rates the outputs of an inference sees which system wrote them."""
     check_permission(user, Permission.EVALUATION_VIEW, inference.project)
-    if inference.rating_rounds.filter(status=RatingRoundStatus.OPEN, raters=user).exists():
-        raise Refused("blind", "You rate these outputs, so this is hidden from you until the round is closed.")
+    _check_blind_ended(user, Inference.objects.filter(pk=inference.pk))
+
+
+def _check_blind_ended(user: User, inferences: QuerySet[Inference]) -> None:
+    rates = RatingRound.objects.filter(status=RatingRoundStatus.OPEN, raters=user, inferences__in=inferences)
+    if rates.exists():
+        raise Refused("blind", "You rate these outputs, so this is hidden from you until that round is closed.")
 
 
 def check_review_harm(

@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from annotation.models import Round
 from clinicalft import jobs
@@ -172,3 +174,10 @@ def with_password(user: User) -> User:
 def make_senior(cast: Cast, user: User) -> None:
     """Gives a clinician the senior role, too."""
     Membership.objects.filter(user=user, project=cast.project).update(roles=["senior-clinician"])
+
+
+def n_queries(client: Client, page: str) -> int:
+    """How many questions a page asks the database."""
+    with CaptureQueriesContext(connection) as found:
+        assert client.get(page).status_code == 200
+    return len(found)

@@ -1,0 +1,159 @@
+"""An admin lets a pair of systems answer; everybody who may compares them."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from annotation.models import Note, NoteStatus
+from clinicalft.models import User, WorkStatus
+from evaluation.actions.inference import start_inference
+from evaluation.models import Inference
+from tests.factories.evaluation import answered, make_adapter, n_queries, two_arms
+from tests.personas import Cast, make_cast
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return make_cast()
+
+
+def as_(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def url(cast: Cast, name: str, *args: Any) -> str:
+    return reverse(f"evaluation:{name}", args=[cast.project.slug, *args])
+
+
+def test_an_admin_starts_a_pair_and_watches_both(cast: Cast) -> None:
+    adapter = make_adapter(cast, 3)
+    client = as_(cast.ada)
+
+    answer = client.post(url(cast, "inference-start"), {"adapter": adapter.pk, "split": "TEST"})
+
+    first, second = Inference.objects.order_by("number")
+    assert answer.headers["Location"] == url(cast, "inference-detail", first.number)
+    page = client.get(answer.headers["Location"]).content.decode()
+    assert "every 2s" in page
+    assert page.count("Waiting") == 2
+    answered(first, ["sick"] * 3)
+    assert "HX-Refresh" not in client.get(url(cast, "inference-progress", first.number)).headers
+    answered(second, ["well"] * 3)
+    assert client.get(url(cast, "inference-progress", second.number)).headers["HX-Refresh"] == "true"
+
+
+def test_a_second_start_is_refused_with_the_reason(cast: Cast) -> None:
+    adapter = make_adapter(cast, 2)
+    start_inference(adapter, by=cast.ada)
+
+    answer = as_(cast.ada).post(url(cast, "inference-start"), {"adapter": adapter.pk, "split": "TEST"})
+
+    assert answer.status_code == 422
+    assert "waiting or running already" in answer.content.decode()
+
+
+def test_without_an_adapter_the_page_says_what_to_do(cast: Cast) -> None:
+    assert "There is no adapter yet." in as_(cast.ada).get(url(cast, "inference-list")).content.decode()
+    assert "An admin starts inference" in as_(cast.lea).get(url(cast, "inference-list")).content.decode()
+
+
+def test_exact_match_has_its_interval_and_leads_to_the_answers_it_counts(cast: Cast) -> None:
+    adapter, base = two_arms(cast, 8)
+    client = as_(cast.lea)
+    page = client.get(url(cast, "inference-detail", base.number)).content.decode()
+
+    # 4 of 8, Clopper-Pearson, two-sided: 15.7 to 84.3 %; 0 of 8: up to 36.9 %.
+    assert "15.7 to 84.3" in page
+    assert "0.0 to 36.9" in page
+    matching = client.get(url(cast, "inference-detail", adapter.number), {"of": adapter.number, "pick": "match"})
+    assert len(re.findall(r"<summary>Example", matching.content.decode())) == 4
+    missing = client.get(url(cast, "inference-detail", adapter.number), {"of": base.number, "pick": "miss"})
+    assert len(re.findall(r"<summary>Example", missing.content.decode())) == 8
+
+
+def test_every_cell_of_the_confusion_opens_as_many_examples_as_it_says(cast: Cast) -> None:
+    adapter, _ = two_arms(cast, 6)
+    client = as_(cast.lea)
+    page = client.get(url(cast, "inference-detail", adapter.number)).content.decode()
+
+    cells = re.findall(r'<td class="heat-\d"><a href="([^"]+)">(\d+)</a>', page)
+
+    assert sum(int(n) for _, n in cells) == 12
+    for address, n in cells:
+        rows = client.get(url(cast, "inference-detail", adapter.number) + unescape(address)).content.decode()
+        assert len(re.findall(r"<summary>Example", rows)) == int(n)
+
+
+def test_free_text_has_no_confusion_and_no_exact_match(cast: Cast) -> None:
+    adapter, base = start_inference(make_adapter(cast, 2, kind="summary"), by=cast.ada)
+    answered(adapter, ["He is sick."] * 2)
+    answered(base, ["He is."] * 2)
+    page = as_(cast.lea).get(url(cast, "inference-detail", adapter.number)).content.decode()
+
+    assert "reference by answer" not in page
+    assert "Exact match" not in page
+    assert "He is sick." in page
+
+
+def test_a_held_answer_is_counted_and_found(cast: Cast) -> None:
+    adapter, _ = start_inference(make_adapter(cast, 2), by=cast.ada)
+    answered(adapter, ["sick", "call 555-201-0042"], scan=lambda text: ["PHONE"] if "555" in text else [])
+    client = as_(cast.lea)
+
+    held = client.get(url(cast, "inference-detail", adapter.number), {"of": adapter.number, "pick": "held"})
+
+    assert "It may hold a patient identifier (PHONE)" in held.content.decode()
+    assert "1 held back" in held.content.decode()
+
+
+def test_the_answer_to_a_withdrawn_note_is_not_shown(cast: Cast) -> None:
+    adapter, _ = two_arms(cast, 1)
+    Note.objects.update(status=NoteStatus.WITHDRAWN)
+
+    page = as_(cast.lea).get(url(cast, "inference-detail", adapter.number)).content.decode()
+
+    assert "worsening dyspnoea" not in page
+    assert "I cannot say" not in page
+    assert "Its note was withdrawn." in page
+
+
+def test_an_admin_cancels_and_goes_on_by_page(cast: Cast) -> None:
+    inference, _ = start_inference(make_adapter(cast, 2), by=cast.ada)
+    client = as_(cast.ada)
+
+    client.post(url(cast, "inference-cancel", inference.number))
+    inference.refresh_from_db()
+    assert inference.status == WorkStatus.CANCELLED
+    assert "Go on" in client.get(url(cast, "inference-detail", inference.number)).content.decode()
+    client.post(url(cast, "inference-resume", inference.number))
+
+    inference.refresh_from_db()
+    assert inference.status == WorkStatus.QUEUED
+    assert client.post(url(cast, "inference-resume", inference.number)).status_code == 409
+
+
+@pytest.mark.parametrize("query", [{"pick": "everything"}, {}])
+def test_an_unknown_choice_of_answers_is_not_found(cast: Cast, query: dict[str, str]) -> None:
+    adapter, _ = two_arms(cast, 1)
+
+    page = as_(cast.lea).get(url(cast, "inference-detail", adapter.number), {"of": adapter.number, **query})
+
+    assert page.status_code == 404
+
+
+def test_the_page_asks_the_database_as_much_for_many_answers_as_for_few(cast: Cast) -> None:
+    few, _ = two_arms(cast, 2)
+    many, _ = two_arms(cast, 12)
+    client = as_(cast.lea)
+
+    assert n_queries(client, url(cast, "inference-detail", few.number)) == n_queries(
+        client, url(cast, "inference-detail", many.number)
+    )
