@@ -2,17 +2,17 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.files import File
 
 from clinicalft import signing
+from clinicalft.models import WorkStatus
 from training.adapter_archive import CARD, FORMAT, VERSION, Source, written
-from training.artefacts import adapter_folder, store
+from training.artefacts import adapter_folder, digest_of, drop_folder, send_anew, store
 from training.engine.adapter import FILES
 from training.engine.config import MachineConfig, MergeConfig
 from training.engine.files import sha256_of_file
@@ -21,6 +21,7 @@ from training.models import Adapter, AdapterExport, Dataset, ExportForm, Run, Sp
 from training.rules.runs import base_model_path
 from training.snapshot import example_rows
 
+ENDED = (WorkStatus.DONE, WorkStatus.FAILED, WorkStatus.CANCELLED)
 N_PROMPTS = 8
 SAVED_AS = {"BF16": "bfloat16", "F16": "float16"}
 """Number format of a merged model by that of its base model; anything else is saved in float32."""
@@ -71,24 +72,31 @@ def _prompts(dataset: Dataset | None) -> Iterator[dict[str, Any]]:
 
 
 def _made(export: AdapterExport) -> dict[str, Path]:
-    """What an export holds beside its card, manifest and signature, on the host that made it."""
+    """What an export holds beside its card, manifest and signature, on the host that makes it."""
     if export.form == ExportForm.MERGED:
         return {path.name: path for path in export_folder(export).merged.iterdir() if path.name != CARD}
     folder = adapter_folder(export.adapter)
     return {name: folder / name for name in FILES}
 
 
-def archive(export: AdapterExport) -> Iterator[bytes]:
-    """The archive of an export, streamed; the same bytes every time. A merged model is read from the artefact store
-    once it is there, so that any host can hand it out."""
-    if export.form == ExportForm.ADAPTER or export_folder(export).merged.is_dir():
-        files = {name: Source(partial(_opened, path), path.stat().st_size) for name, path in _made(export).items()}
-    else:
-        files = {
-            name: Source(partial(store().open, _place(export, name)), row["bytes"])
-            for name, row in export.manifest["files"].items()
-            if name != CARD
-        }
+def made(export: AdapterExport) -> dict[str, Source]:
+    """The files of an export that is being made."""
+    return {name: Source(partial(_opened, path), path.stat().st_size) for name, path in _made(export).items()}
+
+
+def kept(export: AdapterExport) -> dict[str, Source]:
+    """The files of a finished export: a merged model is read from the artefact store, so any host can hand it out."""
+    if export.form == ExportForm.ADAPTER:
+        return made(export)
+    return {
+        name: Source(partial(store().open, f"{_place(export)}/{name}"), row["bytes"])
+        for name, row in export.manifest["files"].items()
+        if name != CARD
+    }
+
+
+def archive(export: AdapterExport, files: Mapping[str, Source]) -> Iterator[bytes]:
+    """The archive of an export, streamed; the same bytes every time."""
     return written(export.card, export.signature, signing.payload_of(export.signature), files)
 
 
@@ -97,17 +105,50 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def keep_merged(export: AdapterExport) -> None:
-    """Moves the merged model of an export into the artefact store. Safe to repeat."""
+    """Moves the merged model of an export into the artefact store. Safe to repeat. Raises BadInput."""
     for name, path in _made(export).items():
-        # What an attempt that was killed left behind, perhaps half written.
-        store().delete(_place(export, name))
-        with path.open("rb") as source:
-            store().save(_place(export, name), File(source, name=name))
+        send_anew(path, f"{_place(export)}/{name}")
     shutil.rmtree(export_folder(export).path)
 
 
-def _place(export: AdapterExport, name: str) -> str:
-    return f"exports/{export.pk}/{name}"
+def drop_merged(export: AdapterExport) -> None:
+    """Takes away what an attempt at a merged model left on this host and in the store. Raises BadInput."""
+    drop_folder(_place(export))
+    shutil.rmtree(export_folder(export).path, ignore_errors=True)
+
+
+def sweep_exports() -> None:
+    """Takes away what merges whose worker was killed left on this host, once their exports have ended otherwise."""
+    found = [path.name.removeprefix("export-") for path in Path(settings.RUNS_DIR).glob("export-*")]
+    for export in AdapterExport.objects.filter(pk__in=filter(str.isdecimal, found), status__in=ENDED):
+        if export.status == WorkStatus.DONE:
+            # Another host made it, and its files in the store are the ones that were signed.
+            shutil.rmtree(export_folder(export).path, ignore_errors=True)
+        else:
+            drop_merged(export)
+
+
+def altered_files(export: AdapterExport) -> list[str]:
+    """What of a finished export is not as it was signed, one sentence for each file.
+
+    The card and every file of a merged model are hashed anew. The two files of an adapter alone are those of the
+    adapter itself, which `check_adapter` hashes. Raises BadInput when the store cannot be used.
+    """
+    listed = export.manifest["files"]
+    digests = {CARD: hashlib.sha256(export.card.encode()).hexdigest()}
+    if export.form == ExportForm.MERGED:
+        digests |= {name: digest_of(f"{_place(export)}/{name}") or "" for name in sorted(listed) if name != CARD}
+    return [
+        f"{export}: {name} is not what was signed: its digest differs."
+        if digest
+        else f"{export}: {name} is missing from the artefact store. Restore the store, or export again."
+        for name, digest in digests.items()
+        if digest != listed[name]["sha256"]
+    ]
+
+
+def _place(export: AdapterExport) -> str:
+    return f"exports/{export.pk}"
 
 
 def card_facts(export: AdapterExport, result: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Adapters travel by the artefact store (settings.STORAGES): under their digest, whole or not at all.
+"""Adapters and merged models travel by the artefact store (settings.STORAGES), adapters under their digest.
 
-Every host looks into its own folder of runs first. Nothing is trusted because of where it lies: each file is hashed on
-its way in and on its way out.
+Of an adapter every host looks into its own folder of runs first, and has it whole or not at all. Nothing is trusted
+because of where it lies: each file is hashed on its way in, and an adapter's on its way out.
 """
 
 import fcntl
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from training.engine.outcome import BadInput, is_disk_full
 from training.models import Adapter
 
 MANIFEST = "manifest.json"
+BLOCK = 1 << 20
+RESUME = "Check ARTEFACTS_URL or ARTEFACTS_DIR, then resume: what was trained is still on its host."
+AGAIN = "Check ARTEFACTS_URL or ARTEFACTS_DIR, then try again."
 
 
 def store() -> Storage:
@@ -90,8 +94,40 @@ def fetch(sha256: str, files: Mapping[str, str], folder: Path) -> None:
         part.rename(folder)
 
 
+def send_anew(path: Path, place: str) -> None:
+    """Copies a file to `place` in the store, where nothing or only what a killed copy left is kept. Raises BadInput."""
+    with _plain(AGAIN):
+        store().delete(place)
+        with path.open("rb") as source:
+            store().save(place, File(source, name=path.name))
+
+
+def digest_of(place: str) -> str | None:
+    """SHA-256 of a file in the store, read whole; None where there is none. Raises BadInput."""
+    found = hashlib.sha256()
+    with _plain(AGAIN):
+        if not store().exists(place):
+            return None
+        with store().open(place) as stream:
+            while block := stream.read(BLOCK):
+                found.update(block)
+    return found.hexdigest()
+
+
+def drop_folder(place: str) -> None:
+    """Deletes the files that lie directly in a folder of the store; nothing where there is none. Raises BadInput."""
+    with _plain(AGAIN):
+        try:
+            names = store().listdir(place)[1]
+        except FileNotFoundError:
+            # A folder of this machine; a bucket without such a prefix says that it is empty.
+            return
+        for name in names:
+            store().delete(f"{place}/{name}")
+
+
 @contextmanager
-def _plain() -> Iterator[None]:
+def _plain(advice: str = RESUME) -> Iterator[None]:
     """Whatever a store raises, which each kind does in its own way, as one sentence; a full disk stays one."""
     try:
         yield
@@ -100,10 +136,7 @@ def _plain() -> Iterator[None]:
     except Exception as error:
         if is_disk_full(error):
             raise
-        raise BadInput(
-            f"The artefact store could not be used ({type(error).__name__}).",
-            "Check ARTEFACTS_URL or ARTEFACTS_DIR, then resume: what was trained is still on its host.",
-        ) from error
+        raise BadInput(f"The artefact store could not be used ({type(error).__name__}).", advice) from error
 
 
 def _copy(place: str, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import shared_task
@@ -12,7 +12,7 @@ from annotation.tasks import hits_in
 from clinicalft import jobs
 from clinicalft.access import Refused
 from training.actions import adapters, datasets, runs, tokenisations
-from training.adapter_files import write_merge_folder
+from training.adapter_files import drop_merged, sweep_exports, write_merge_folder
 from training.artefacts import adapter_folder, keep_adapter
 from training.candidates import Candidate
 from training.engine.adapter import check_adapter
@@ -166,18 +166,42 @@ def export_adapter(export_id: int) -> None:
         export = AdapterExport.objects.select_related("project").get(pk=export_id)
         export.adapter = Adapter.objects.with_origin().get(pk=export.adapter_id)
         check_adapter(adapter_folder(export.adapter), export.adapter.sha256)
-        result: dict[str, Any] = {}
-        if export.form == ExportForm.MERGED:
+        if export.form == ExportForm.ADAPTER:
+            adapters.finish_export(lease, result={})
+            return
+        sweep_exports()
+        with whole_or_gone(export):
             outcome = supervise(lease, write_merge_folder(export), lambda events: None, merge_progress)
-            if not end_well(lease, outcome):
+            if outcome.is_done:
+                adapters.finish_export(lease, result=outcome.result)
                 return
-            result = outcome.result
-        adapters.finish_export(lease, result=result)
+        leave_nothing(export)
+        end_well(lease, outcome)
+
+
+@contextmanager
+def whole_or_gone(export: AdapterExport) -> Iterator[None]:
+    """Leaves nothing of a merge that was cancelled or failed, unless another attempt may be at it by now."""
+    try:
+        yield
+    except (jobs.LeaseLost, *jobs.DATABASE_LOST):
+        raise
+    except Exception:
+        leave_nothing(export)
+        raise
+
+
+def leave_nothing(export: AdapterExport) -> None:
+    """Takes away what an attempt at a merge has made, before its row says how it ended."""
+    # A store that is away must not hide why it ended; the next merge on this host sweeps again.
+    with suppress(BadInput):
+        drop_merged(export)
 
 
 def identifiers_seen(run: Run, sample: dict[str, Any]) -> bool:
     """Whether an answer of the model in training may hold an identifier that neither its note nor its reference has."""
-    example = Example.objects.select_related("item__note").get(dataset=run.dataset, number=sample["id"])
+    examples = Example.objects.select_related("item__note", "imported__dataset_import")
+    example = examples.get(dataset=run.dataset, number=sample["id"])
     note = None
     if example.item:
         note = Note.objects.select_related("patient").defer(*RAW).get(pk=example.item.note.note_id)

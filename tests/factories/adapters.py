@@ -13,9 +13,9 @@ from clinicalft import jobs
 from clinicalft.models import Project
 from tests.factories.training import frozen_dataset, ready_base_model
 from tests.personas import Cast
-from training.actions.adapters import export_adapter, import_adapter
+from training.actions.adapters import export_adapter, finish_export, import_adapter
 from training.actions.runs import register_adapter, start_run
-from training.adapter_files import archive
+from training.adapter_files import archive, export_folder, kept
 from training.engine.adapter import FILES
 from training.engine.config import RunConfig
 from training.engine.files import replace_json, sha256_of_file, sha256_of_files
@@ -78,9 +78,29 @@ def exported(adapter: Adapter, cast: Cast, form: str = "ADAPTER") -> AdapterExpo
     return export
 
 
+def being_merged(adapter: Adapter, cast: Cast) -> tuple[AdapterExport, jobs.Lease]:
+    """An export as a merged model that a worker has claimed and whose model the engine has written."""
+    export = export_adapter(adapter, form="MERGED", by=cast.ada)
+    lease = jobs.claim(AdapterExport, export.pk)
+    assert lease is not None
+    folder = export_folder(export).merged
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(safetensors("model.norm.weight"))
+    return export, lease
+
+
+def merged(adapter: Adapter, cast: Cast) -> AdapterExport:
+    """A finished export as a merged model; all but its weights is real."""
+    export, lease = being_merged(adapter, cast)
+    finish_export(lease, result={"comparison": {}})
+    export.refresh_from_db()
+    return export
+
+
 def archive_file(export: AdapterExport, path: Path) -> Path:
     """The archive of an export as a file."""
-    path.write_bytes(b"".join(archive(export)))
+    path.write_bytes(b"".join(archive(export, kept(export))))
     return path
 
 

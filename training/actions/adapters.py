@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +16,16 @@ from clinicalft.actions import next_number
 from clinicalft.lib.hashing import canonical_json
 from clinicalft.models import Project, User
 from training.adapter_archive import MANIFEST, PAYLOAD_TYPE, ArchiveRefused, Verified, unpacked, verify
-from training.adapter_files import archive, card_facts, keep_merged, manifest_of, trusted_keys
+from training.adapter_files import (
+    altered_files,
+    archive,
+    card_facts,
+    keep_merged,
+    kept,
+    made,
+    manifest_of,
+    trusted_keys,
+)
 from training.artefacts import adapter_folder, keep_adapter
 from training.engine.adapter import check_adapter
 from training.engine.files import replace_json, sync_folder
@@ -78,7 +87,7 @@ def finish_export(lease: jobs.Lease, *, result: dict[str, Any]) -> None:
         export.manifest = manifest_of(export, result)
         export.signature = signing.sign(canonical_json(export.manifest).encode(), PAYLOAD_TYPE)
         digest, n_bytes = hashlib.sha256(), 0
-        for chunk in archive(export):
+        for chunk in archive(export, made(export)):
             digest.update(chunk)
             n_bytes += len(chunk)
         if export.form == ExportForm.MERGED:
@@ -94,12 +103,14 @@ def download_export(export: AdapterExport, *, by: User) -> Iterator[bytes]:
     """The archive, streamed; who took it is in the audit log before the first byte is sent."""
     check_download_export(by, export)
     audit.record("ADAPTER_DOWNLOAD", export, by=by, adapter=export.adapter_id, sha256=export.archive_sha256)
-    return archive(export)
+    return archive(export, kept(export))
 
 
-@transaction.atomic
 def verify_adapter(adapter: Adapter, *, by: User) -> list[str]:
-    """What is wrong with the files and the signed exports of an adapter, one sentence each; computed anew, audited."""
+    """What is wrong with the files and the signed exports of an adapter, one sentence each; audited.
+
+    Computed anew from every byte, those of merged models included, before anything is written.
+    """
     faults = []
     try:
         check_adapter(adapter_folder(adapter), adapter.sha256)
@@ -107,16 +118,22 @@ def verify_adapter(adapter: Adapter, *, by: User) -> list[str]:
         faults.append(f"{error.sentence} {error.advice}")
     trusted = trusted_keys()
     for export in adapter.exports.exclude(signature={}):
-        try:
-            payload = signing.payload_of(export.signature)
-            signing.check(export.signature, payload, PAYLOAD_TYPE, trusted)
-        except signing.BadSignature as fault:
-            faults.append(f"{export}: {fault}")
-            continue
-        if json.loads(payload) != export.manifest:
-            faults.append(f"{export}: its manifest is not the one that was signed.")
+        faults += _faults_of(export, trusted)
     audit.record("ADAPTER_VERIFY", adapter, by=by, n_faults=len(faults), sha256=adapter.sha256)
     return faults
+
+
+def _faults_of(export: AdapterExport, trusted: Mapping[str, str]) -> list[str]:
+    try:
+        payload = signing.payload_of(export.signature)
+        signing.check(export.signature, payload, PAYLOAD_TYPE, trusted)
+        if json.loads(payload) != export.manifest:
+            return [f"{export}: its manifest is not the one that was signed."]
+        return altered_files(export)
+    except signing.BadSignature as fault:
+        return [f"{export}: {fault}"]
+    except BadInput as error:
+        return [f"{export}: {error.sentence} {error.advice}"]
 
 
 # ---------- in

@@ -46,8 +46,11 @@ def check_adapter(folder: Path, digest: str) -> dict[str, Any]:
     known = (*FILES, *WHOLE_FILES)
     files = {name: sha256_of_file(folder / name) for name in known if (folder / name).is_file()}
     if files != manifest["files"] or (digest and digest != sha256_of_files(files)):
+        names = sorted({*files, *manifest["files"]})
+        found = [name for name in names if files.get(name) != manifest["files"].get(name)] or ["manifest.json"]
         raise BadInput(
-            "The adapter has changed since it was registered.", "Restore the folder, or train the adapter again."
+            f"The adapter has changed since it was registered: {', '.join(found)}.",
+            "Restore the folder, or train the adapter again.",
         )
     return dict(manifest)
 

@@ -66,8 +66,8 @@ def adapter_verify(request: HttpRequest, project: Project, number: int) -> HttpR
     for fault in faults:
         messages.error(request, fault)
     if not faults:
-        messages.success(request, "Weights and configuration have the digest that was registered, and every manifest "
-                         "its signature.")  # fmt: skip
+        messages.success(request, "Weights and configuration have the digest that was registered, every manifest has "
+                         "its signature, and every merged model the files that were signed.")  # fmt: skip
     return redirect("training:adapter-detail", slug=project.slug, number=number)
 
 

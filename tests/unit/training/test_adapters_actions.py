@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
-from clinicalft import signing
+from clinicalft import environment, jobs, signing
 from clinicalft.access import Refused
 from clinicalft.models import AuditEvent
 from evaluation import lineage
@@ -19,7 +19,16 @@ from evaluation.actions.inference import start_inference
 from evaluation.models import Inference, Report
 from evaluation.rules.reports import check_sign
 from evaluation.snapshot import write_inference_folder
-from tests.factories.adapters import archive_file, exported, imported_adapter, registered_adapter, runs_folder
+from tests.factories.adapters import (
+    archive_file,
+    being_merged,
+    exported,
+    imported_adapter,
+    merged,
+    registered_adapter,
+    runs_folder,
+    safetensors,
+)
 from tests.personas import Cast, make_cast
 from training.actions.adapters import (
     add_trusted_key,
@@ -29,10 +38,11 @@ from training.actions.adapters import (
     withdraw_trusted_key,
 )
 from training.adapter_archive import verify
-from training.adapter_files import trusted_keys
-from training.artefacts import adapter_folder
+from training.adapter_files import export_folder, sweep_exports, trusted_keys
+from training.artefacts import adapter_folder, send_anew
 from training.engine.adapter import FILES
 from training.models import Adapter, AdapterExport, AdapterImport, BaseModel
+from training.tasks import whole_or_gone
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +50,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def places(settings: Any, tmp_path: Path) -> None:
     settings.KEYS_DIR, settings.RUNS_DIR = tmp_path / "keys", tmp_path / "runs"
+
+
+@pytest.fixture
+def store(settings: Any, tmp_path: Path) -> Path:
+    """The folder of the artefact store."""
+    kept = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "store"}}
+    settings.STORAGES = {**settings.STORAGES, "artefacts": kept}
+    return tmp_path / "store"
 
 
 @pytest.fixture
@@ -140,7 +158,7 @@ def test_verifying_finds_weights_and_manifests_that_were_altered(cast: Cast) -> 
 
     faults = verify_adapter(adapter, by=cast.lea)
     assert len(faults) == 2
-    assert "has changed since it was registered" in faults[0]
+    assert f"has changed since it was registered: {FILES[1]}." in faults[0]
     assert "is not the one that was signed" in faults[1]
 
 
@@ -154,7 +172,82 @@ def test_an_export_of_altered_weights_fails_with_one_sentence(cast: Cast) -> Non
     export.refresh_from_db()
 
     assert (export.status, export.archive_sha256) == ("FAILED", "")
-    assert export.error.startswith("The adapter has changed since it was registered.")
+    assert export.error.startswith("The adapter has changed since it was registered: adapter_config.json.")
+
+
+# ---------- merged models
+
+
+def test_a_merged_model_is_handed_out_from_the_store_on_any_host(
+    cast: Cast, store: Path, tmp_path: Path, settings: Any
+) -> None:
+    export = merged(registered_adapter(cast), cast)
+
+    settings.RUNS_DIR = tmp_path / "another host"
+    with archive_file(export, tmp_path / "a.zip").open("rb") as stream:
+        found = verify(stream, trusted_keys())
+
+    assert (found.sha256, found.n_bytes) == (export.archive_sha256, export.archive_bytes)
+    assert set(found.manifest["files"]) == {"README.md", "config.json", "model.safetensors"}
+
+
+def test_verifying_hashes_every_file_of_a_merged_model_and_names_the_one_that_differs(cast: Cast, store: Path) -> None:
+    adapter = registered_adapter(cast)
+    export = merged(adapter, cast)
+    assert verify_adapter(adapter, by=cast.lea) == []
+
+    (store / f"exports/{export.pk}/model.safetensors").write_bytes(safetensors("other.weight"))
+    (store / f"exports/{export.pk}/config.json").unlink()
+
+    assert verify_adapter(adapter, by=cast.lea) == [
+        "Export 1: config.json is missing from the artefact store. Restore the store, or export again.",
+        "Export 1: model.safetensors is not what was signed: its digest differs.",
+    ]
+    assert AuditEvent.objects.filter(act="ADAPTER_VERIFY").latest("pk").detail["n_faults"] == 2
+
+
+def test_a_store_that_does_not_answer_is_said_and_is_no_altered_file(cast: Cast, settings: Any, store: Path) -> None:
+    adapter = registered_adapter(cast)
+    merged(adapter, cast)
+    nowhere = environment.bucket("http://key:secret@127.0.0.1:9/models", private=True)
+    settings.STORAGES = {**settings.STORAGES, "artefacts": nowhere}
+
+    (fault,) = verify_adapter(adapter, by=cast.lea)
+
+    assert fault.startswith("Export 1: The artefact store could not be used (")
+
+
+@pytest.mark.parametrize(
+    ("fault", "left"),
+    [
+        (jobs.Cancelled, []), (jobs.Interrupted, []), (Refused("full", "No room."), []),
+        # Another worker may be writing there by now.
+        (jobs.LeaseLost, ["config.json", "model.safetensors"]),
+    ],
+    ids=["cancelled", "interrupted", "failed", "lease lost"],
+)  # fmt: skip
+def test_a_merge_that_ends_early_leaves_nothing_behind(
+    cast: Cast, store: Path, fault: type[Exception] | Exception, left: list[str]
+) -> None:
+    export, _ = being_merged(registered_adapter(cast), cast)
+    send_anew(export_folder(export).merged / "config.json", f"exports/{export.pk}/config.json")
+
+    with pytest.raises(fault if isinstance(fault, type) else type(fault)), whole_or_gone(export):
+        raise fault
+
+    assert sorted(path.name for path in runs_folder().glob("export-*/merged/*")) == left
+    assert len(list(store.glob("exports/*/*"))) == (1 if left else 0)
+
+
+def test_what_a_killed_merge_left_goes_with_the_next_one_on_that_host(cast: Cast, store: Path) -> None:
+    adapter = registered_adapter(cast)
+    _, lease = being_merged(adapter, cast)
+    jobs.fail(lease, jobs.LOST)
+    going_on, _ = being_merged(adapter, cast)
+
+    sweep_exports()
+
+    assert [path.name for path in runs_folder().glob("export-*")] == [f"export-{going_on.pk}"]
 
 
 # ---------- the command
