@@ -273,38 +273,40 @@ def scan_texts(pk: int) -> None:
     if lease is None:
         return
     with jobs.working(lease):
+        language = TextScan.objects.get(pk=pk).language
         waiting = QuarantinedText.objects.filter(scan=pk, status=TextStatus.UNSCANNED).order_by("pk")
         while some := list(waiting.select_related("note__patient")[:TEXTS_AT_ONCE]):
             jobs.heartbeat(lease, phase="Looking for identifiers")
-            quarantine.record_scan(lease, [(text, hits) for text, hits in _scanned(some)])
+            quarantine.record_scan(lease, list(_scanned(some, language)))
         jobs.finish(lease)
 
 
-def _scanned(texts: Sequence[QuarantinedText]) -> Iterator[tuple[QuarantinedText, Hits]]:
+def _scanned(texts: Sequence[QuarantinedText], language: str) -> Iterator[tuple[QuarantinedText, Hits]]:
     released = dict(
         DeidentifiedNote.objects.filter(note__in=[text.note_id for text in texts], is_current=True).values_list(
             "note_id", "text"
         )
     )
     for text, places in texts_of(texts):
-        yield text, hits_in(places, released.get(text.note_id or 0, ""), text.note)
+        yield text, hits_in(places, released.get(text.note_id or 0, ""), text.note, language)
 
 
-def hits_in(places: Mapping[str, str], released: str, note: Note | None) -> Hits:
+def hits_in(places: Mapping[str, str], released: str, note: Note | None, language: str | None = None) -> Hits:
     """What may be an identifier in the texts of one row, by place; nothing unless a rule, the second scan, a known
     identifier or a model that is sure finds something. Then the models' doubts are marked as well.
 
     Words that stand in the `released` text as well are left aside, unless the source names the patient so: a privacy
-    officer has released them. What cannot be read is a hit: it fails closed.
+    officer has released them. What cannot be read is a hit: it fails closed. `language` is that of a text about no
+    note, None that of the settings; what is about a note is read in the language of the note.
     """
     from annotation.deid.residual import entered_spans
 
     project = note.project_id if note else None
     try:
-        known, language = (policies.known_of(note.patient), note.language) if note else (None, None)
+        known, spoken = (policies.known_of(note.patient), note.language) if note else (None, language)
 
         def seen(finder: "Deidentifier") -> Hits:
-            return Hits({place: entered_spans(finder, text, released, known, language) for place, text in texts})
+            return Hits({place: entered_spans(finder, text, released, known, spoken) for place, text in texts})
 
         texts = list(places.items())
         hits = seen(deidentifier(project))

@@ -159,7 +159,9 @@ def identifiers_seen(output: Output) -> Hits:
         raise ValueError("Only answers to examples of a dataset are scanned here.")
     item = output.example.item
     if item is None:
-        return hits_in({OUTPUT_TEXT: output.text}, f"{output.source_text}\n{output.reference}", None)
+        known = f"{output.source_text}\n{output.reference}"
+        imported = output.example.imported
+        return hits_in({OUTPUT_TEXT: output.text}, known, None, imported.dataset_import.language if imported else None)
     labels = KINDS[item.round.kind].categories(item.round.schema.content)
     released = "\n".join((output.source_text, output.reference, *labels))
     note = Note.objects.select_related("patient").defer(*RAW).get(pk=item.note.note_id)

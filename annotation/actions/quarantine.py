@@ -39,11 +39,14 @@ class Hits:
         return {"spans": spans, "reason": self.reason[:200], "risk": risk}
 
 
-def enter_texts(project: Project | int, rows: Iterable[tuple[Model, int | None]], *, fields: Collection[str]) -> int:
+def enter_texts(
+    project: Project | int, rows: Iterable[tuple[Model, int | None]], *, fields: Collection[str], language: str = "en"
+) -> int:
     """Puts the free text of new rows into quarantine and queues their scan; returns how many have any.
 
-    Call it inside the transaction that makes the rows, (row, key of its note or None) each: there is no moment at
-    which somebody else could read them.
+    `language` is that of rows about no note; the others are read in the language of their note. Call it inside the
+    transaction that makes the rows, (row, key of its note or None) each: there is no moment at which somebody else
+    could read them.
     """
     project_id = project.pk if isinstance(project, Project) else project
     texts = [
@@ -55,7 +58,7 @@ def enter_texts(project: Project | int, rows: Iterable[tuple[Model, int | None]]
     ]  # fmt: skip
     if not texts:
         return 0
-    scan = TextScan.objects.create(project_id=project_id, n_total=len(texts))
+    scan = TextScan.objects.create(project_id=project_id, n_total=len(texts), language=language)
     for text in texts:
         text.scan = scan
     QuarantinedText.objects.bulk_create(texts, batch_size=ROWS_AT_ONCE)

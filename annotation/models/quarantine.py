@@ -17,6 +17,9 @@ class TextScan(BackgroundWork):
     TASK = "annotation.tasks.scan_texts"
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
+    language = models.CharField(
+        max_length=10, default="en", help_text="Of texts about no note; the others have that of their note."
+    )
 
 
 class TextStatus(models.TextChoices):

@@ -116,7 +116,8 @@ def _make_outputs(rating_round: RatingRound, outputs: Sequence[Row], by: User) -
             )
         )
     made = Output.objects.bulk_create(rows, 2000)
-    enter_texts(project, [(output, None) for output in made], fields=("text", "reference", "source_text"))
+    texts = ("text", "reference", "source_text")
+    enter_texts(project, [(output, None) for output in made], fields=texts, language=project.language)
     return {row["id"]: output for row, output in zip(outputs, made, strict=True)}
 
 

@@ -143,7 +143,7 @@ def record_outputs(lease: jobs.Lease, rows: Iterable[Row], scan: Scan) -> int:
     examples = examples.exclude(outputs__inference=inference)
     outputs = [
         _output(inference, example, given[example.number])
-        for example in examples.select_related("item__note", "item__round__schema")
+        for example in examples.select_related("item__note", "item__round__schema", "imported__dataset_import")
     ]
     seen = [scan(output) for output in outputs]
     with transaction.atomic():

@@ -62,14 +62,16 @@ def _drop(uploads: QuerySet[DatasetUpload]) -> None:
 @transaction.atomic
 def import_dataset(
     *, project: Project, title: str, source: str, licence: str, file_name: str, content: str, form: str,
-    mapping: Mapping[str, str], by: User, language: str = "en", instruction: str = "", skip_bad_rows: bool = False,
+    mapping: Mapping[str, str], by: User, language: str = "", instruction: str = "", skip_bad_rows: bool = False,
 ) -> DatasetImport:  # fmt: skip
     """Stores the rows of a file and queues their check for identifiers; the file itself is not kept.
 
     `form` and `mapping` are those of `training.imports`. A bad row stops the whole import, unless `skip_bad_rows`: then
-    the good ones come in and the rest is listed. The file that `by` had waiting in this project is removed.
+    the good ones come in and the rest is listed. Rows are read for identifiers in their `language`, such as "es"; empty
+    is that of the project. The file that `by` had waiting in this project is removed.
     """
     check_import_dataset(by, project)
+    language = language.strip() or project.language
     if not source.strip() or not licence.strip():
         raise Refused("no-licence", "Say where the file comes from and under which licence: the card repeats both.")
     good, faults = _sorted_rows(content, form, mapping, instruction)
@@ -85,7 +87,7 @@ def import_dataset(
         faults=[[fault.number, fault.sentence] for fault in faults], imported_by=by,
     )  # fmt: skip
     rows = _store(made, good)
-    enter_texts(project, [(row, None) for row in rows], fields=TEXTS)
+    enter_texts(project, [(row, None) for row in rows], fields=TEXTS, language=made.language)
     _drop(DatasetUpload.objects.filter(project=project, created_by=by))
     audit.record("DATASET_IMPORT", made, by=by, file_sha256=made.file_sha256, n_rows=made.n_rows, n_faulty=len(faults))
     return made

@@ -93,7 +93,9 @@ class DatasetImportForm(forms.Form):
     licence = forms.CharField(
         max_length=120, help_text="For instance CC BY 4.0, MIT, or “internal, by agreement of ...”."
     )
-    language = forms.CharField(max_length=10, initial="en", help_text="en, es, fr ...")
+    language = forms.CharField(
+        max_length=10, help_text="en, es, fr ...: the rows are checked for identifiers by the rules of this language."
+    )
     form = forms.ChoiceField(
         label="Form", choices=[(name, title) for name, (title, _) in FORMS.items()],
         help_text="Recognised by its columns; choose another if it is wrong.",

@@ -45,7 +45,8 @@ def dataset_import(request: HttpRequest, project: Project) -> HttpResponse:
         messages.info(request, "No file is waiting here. Choose one.")
         return redirect("training:dataset-upload", slug=project.slug)
     found = look(upload.content)
-    first = {"form": found.form, "title": upload.file_name.rsplit(".", 1)[0][:120], **found.mapping}
+    title = upload.file_name.rsplit(".", 1)[0][:120]
+    first = {"form": found.form, "language": project.language, "title": title, **found.mapping}
     form = DatasetImportForm(request.POST or None, initial=first, columns=found.columns)
     if form.is_valid():
         chosen = form.cleaned_data

@@ -41,7 +41,10 @@ class Command(BaseCommand):
         parser.add_argument("--source", required=True, help="where it was made and by whom, as you would cite it")
         parser.add_argument("--licence", required=True, help="such as CC BY 4.0")
         parser.add_argument("--title", help="without it the name of the file")
-        parser.add_argument("--language", default="en")
+        parser.add_argument(
+            "--language", default="", metavar="CODE",
+            help="such as es: the rows are checked for identifiers by its rules; without it that of the project",
+        )  # fmt: skip
         parser.add_argument("--form", choices=list(FORMS), default="", help="recognised without it")
         for name in NAMED:
             parser.add_argument(f"--{name}", metavar="COLUMN", default="", help=f"the column of the {name}")

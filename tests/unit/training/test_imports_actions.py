@@ -11,6 +11,8 @@ from annotation.actions.quarantine import decide_text
 from annotation.models import Patient, QuarantinedText, TextStatus
 from clinicalft.access import Refused
 from clinicalft.models import AuditEvent, WorkStatus
+from evaluation.models import Output
+from evaluation.tasks import identifiers_seen
 from tests.factories.quarantine import scan_entered
 from tests.factories.rounds import released_notes
 from tests.factories.training import ALPACA, agreed_round, frozen_dataset, frozen_import, imported
@@ -19,7 +21,8 @@ from training.actions.datasets import freeze_dataset
 from training.actions.imports import import_dataset, upload_dataset
 from training.exports import FORMATS, dataset_lines
 from training.held_out import learnt_though_held_out
-from training.models import Dataset, DatasetImport, DatasetUpload, ImportedExample, Split
+from training.models import Dataset, DatasetImport, DatasetUpload, ImportedExample, Run, Split
+from training.tasks import identifiers_seen as identifiers_seen_in_training
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +99,35 @@ def test_a_row_with_an_identifier_is_held_back_until_a_privacy_officer_decides(c
     assert "[" in said
     assert "Abernathy" not in said
     assert "0187" not in said
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [("es", TextStatus.WAITING), ("en", TextStatus.CLEAN), ("", TextStatus.WAITING)]
+)
+def test_rows_are_checked_by_the_rules_of_their_language_which_is_that_of_the_project_where_none_is_said(
+    cast: Cast, said: str, status: str
+) -> None:
+    cast.project.language = "es"
+    old = {"prompt": "Mujer nonagenaria con disnea.", "completion": "R06"}
+
+    made = imported(cast, lines(old), form="prompt-completion", language=said)
+
+    assert made.language == (said or "es")
+    assert QuarantinedText.objects.get().status == status
+
+
+def test_the_last_look_and_that_at_answers_are_by_the_rules_of_the_language_of_the_import(cast: Cast) -> None:
+    """By English rules the Spanish word “dolores” is a name; by Spanish ones “nonagenaria” is an age over 89."""
+    rows = [{"prompt": f"Dolores de tipo mecánico desde hace {n} semanas.", "completion": "R52"} for n in range(12)]
+    made = imported(cast, lines(*rows), form="prompt-completion", language="es")
+
+    dataset = frozen_import(cast, made)
+
+    assert (dataset.status, dataset.error, len(dataset.excluded)) == (WorkStatus.DONE, "", 0)
+    example = dataset.examples.first()
+    answer = "Mujer nonagenaria."
+    assert identifiers_seen_in_training(Run(dataset=dataset), {"id": example.number, "text": answer})
+    assert identifiers_seen(Output(example=example, text=answer, source_text=example.text, reference=example.answer))
 
 
 def test_nothing_can_be_frozen_before_every_row_was_checked(cast: Cast) -> None:
