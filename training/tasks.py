@@ -56,7 +56,9 @@ def identifiers_in(candidates: list[Candidate], beat: Callable[[int], None]) -> 
         notes = Note.objects.select_related("patient").defer(*RAW).in_bulk(keys)
         for candidate in some:
             note = notes[candidate.item.note.note_id] if candidate.item else None
-            hits = hits_in(texts_of(candidate, is_decided=candidate.key in decided), candidate.released, note)
+            language = candidate.imported.dataset_import.language if candidate.imported else None
+            texts = texts_of(candidate, is_decided=candidate.key in decided)
+            hits = hits_in(texts, candidate.released, note, language)
             if hits:
                 seen.append(seen_in(candidate, hits))
             if len(seen) == MOST_SEEN:
@@ -206,7 +208,8 @@ def identifiers_seen(run: Run, sample: dict[str, Any]) -> bool:
     if example.item:
         note = Note.objects.select_related("patient").defer(*RAW).get(pk=example.item.note.note_id)
     known = "\n".join(message["content"] for message in example.messages)
-    return bool(hits_in({"text": sample["text"]}, known, note))
+    language = example.imported.dataset_import.language if example.imported else None
+    return bool(hits_in({"text": sample["text"]}, known, note, language))
 
 
 def end_well(lease: jobs.Lease, outcome: Outcome) -> bool:
