@@ -27,9 +27,13 @@ class BadSignature(Exception):
     """An envelope that is not signed by a trusted key, or not over these bytes: one plain sentence."""
 
 
-def public_key() -> str:
-    """The public key of this site as PEM: what another site needs in order to trust what comes from here."""
-    return _pem(_site_key().public_key())
+def public_key() -> str | None:
+    """The public key of this site as PEM: what another site needs in order to trust what comes from here.
+
+    None until something was signed: asking for it makes no key.
+    """
+    key = _kept_key()
+    return _pem(key.public_key()) if key else None
 
 
 def key_id(pem: str) -> str:
@@ -39,7 +43,7 @@ def key_id(pem: str) -> str:
 
 def sign(payload: bytes, payload_type: str) -> dict[str, Any]:
     """A DSSE envelope around `payload`, signed with the key of this site, which is made now if there is none."""
-    key = _site_key()
+    key = _kept_key() or _made_key()
     return {
         "payloadType": payload_type,
         "payload": base64.b64encode(payload).decode(),
@@ -89,20 +93,31 @@ def _signed_bytes(payload: bytes, payload_type: str) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(payload_type.encode()), payload_type.encode(), len(payload), payload)
 
 
-def _site_key() -> Ed25519PrivateKey:
-    path = Path(settings.KEYS_DIR) / SITE_KEY
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f".{SITE_KEY}.{os.getpid()}.{secrets.token_hex(4)}")
-        draft.touch(mode=0o600)
-        draft.write_bytes(encrypt(Ed25519PrivateKey.generate().private_bytes_raw().hex()))
-        try:
-            # The file appears whole, and of two processes that start together the first one wins.
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+def _place() -> Path:
+    return Path(settings.KEYS_DIR) / SITE_KEY
+
+
+def _kept_key() -> Ed25519PrivateKey | None:
+    try:
+        sealed = _place().read_bytes()
+    except FileNotFoundError:
+        return None
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(decrypt(sealed)))
+
+
+def _made_key() -> Ed25519PrivateKey:
+    path = _place()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{SITE_KEY}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_bytes(encrypt(Ed25519PrivateKey.generate().private_bytes_raw().hex()))
+    try:
+        # The file appears whole, and of two processes that start together the first one wins.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(decrypt(path.read_bytes())))
 
 

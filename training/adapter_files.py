@@ -40,10 +40,11 @@ def export_folder(export: AdapterExport) -> RunFolder:
 
 
 def trusted_keys() -> dict[str, str]:
-    """Public keys whose signature is taken here, id -> PEM: those of the table that are not withdrawn, and our own."""
-    own = signing.public_key()
+    """Public keys whose signature is taken here, id -> PEM: those of the table that are not withdrawn, and our own
+    once something was signed with it."""
     rows = TrustedKey.objects.filter(withdrawn_at=None).values_list("key_id", "public_key")
-    return {**dict(rows), signing.key_id(own): own}
+    own = signing.public_key()
+    return {**dict(rows), **({signing.key_id(own): own} if own else {})}
 
 
 def write_merge_folder(export: AdapterExport) -> RunFolder:

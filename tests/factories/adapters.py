@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 
-from clinicalft import jobs
+from clinicalft import jobs, signing
 from clinicalft.models import Project
 from tests.factories.training import frozen_dataset, ready_base_model
 from tests.personas import Cast
@@ -107,6 +107,14 @@ def archive_file(export: AdapterExport, path: Path) -> Path:
 def imported_adapter(cast: Cast, stream: IO[bytes], project: Project | None = None) -> Adapter:
     """What is in an archive, imported by Ada into the other project."""
     return import_adapter(project=project or cast.other_project, file_name="came.zip", stream=stream, by=cast.ada)
+
+
+def key_of_this_site() -> str:
+    """The public key of this site, made by signing something with it."""
+    signing.sign(b"", "application/vnd.test")
+    made = signing.public_key()
+    assert made is not None
+    return made
 
 
 def another_key() -> str:

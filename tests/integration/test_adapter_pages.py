@@ -8,9 +8,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from clinicalft import signing
 from clinicalft.models import AuditEvent
-from tests.factories.adapters import archive_file, exported, registered_adapter
+from tests.factories.adapters import archive_file, exported, key_of_this_site, registered_adapter
 from tests.factories.training import ready_base_model
 from tests.pages import as_, text_of
 from tests.personas import Cast, make_cast
@@ -116,7 +115,7 @@ def test_a_file_that_is_no_archive_is_refused_beside_the_field(
 
 def test_an_admin_trusts_a_key_once_and_withdraws_it(cast: Cast, settings: Any, tmp_path: Path) -> None:
     settings.KEYS_DIR = tmp_path / "elsewhere"
-    theirs = signing.public_key()
+    theirs = key_of_this_site()
     settings.KEYS_DIR = tmp_path / "keys"
     ada, there = as_(cast.ada), reverse("trusted-key-list")
 
@@ -126,7 +125,20 @@ def test_an_admin_trusts_a_key_once_and_withdraws_it(cast: Cast, settings: Any, 
 
     assert "trusted already" in text_of(again)
     assert "withdrawn by Ada" in text_of(ada.get(there))
-    assert signing.public_key() in text_of(ada.get(there))
+
+
+def test_looking_at_the_keys_makes_none_and_the_first_signature_does(cast: Cast, tmp_path: Path) -> None:
+    adapter = registered_adapter(cast)
+    ada, there = as_(cast.ada), reverse("trusted-key-list")
+
+    before = text_of(ada.get(there))
+    ada.get(url(cast, "adapter-import"))
+    ada.post(url(cast, "adapter-verify", adapter.number))
+    assert "There is none yet" in before
+    assert not (tmp_path / "keys").exists()
+
+    exported(adapter, cast)
+    assert key_of_this_site() in text_of(ada.get(there))
 
 
 # ---------- base models

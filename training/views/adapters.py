@@ -144,7 +144,7 @@ def trusted_key_list(request: HttpRequest) -> HttpResponse:
             form.add_error("public_key", refusal.sentence)
     own = signing.public_key()
     context: dict[str, Any] = {
-        "form": form, "own": own, "own_id": signing.key_id(own),
+        "form": form, "own": own, "own_id": signing.key_id(own) if own else "",
         "page": Paginator(TrustedKey.objects.select_related("added_by", "withdrawn_by"), 25).get_page(
             request.GET.get("page")
         ),

@@ -22,7 +22,10 @@ def keys(settings: Any, tmp_path: Path) -> Path:
 
 
 def own() -> dict[str, str]:
-    return {key_id(public_key()): public_key()}
+    sign(b"", TYPE)
+    key = public_key()
+    assert key is not None
+    return {key_id(key): key}
 
 
 def pem_of(key: Any) -> str:
@@ -39,14 +42,18 @@ def test_what_is_signed_is_what_the_protocol_says() -> None:
 def test_the_sites_own_signature_holds_and_names_its_key() -> None:
     envelope = json.loads(json.dumps(sign(b"{}", TYPE)))
 
-    assert check(envelope, b"{}", TYPE, own()) == key_id(public_key())
+    assert [check(envelope, b"{}", TYPE, own())] == list(own())
     assert payload_of(envelope) == b"{}"
 
 
-def test_the_key_is_made_once_and_lies_encrypted(keys: Path) -> None:
-    first = public_key()
+def test_the_key_is_made_by_the_first_signature_once_and_lies_encrypted(keys: Path) -> None:
+    assert public_key() is None
+    assert not keys.exists()
 
-    assert public_key() == first
+    first = sign(b"1", TYPE)["signatures"][0]["keyid"]
+
+    assert sign(b"2", TYPE)["signatures"][0]["keyid"] == first
+    assert list(own()) == [first]
     assert (keys / SITE_KEY).stat().st_mode & 0o777 == 0o600
     assert b"PRIVATE" not in (keys / SITE_KEY).read_bytes()
     assert [path.name for path in keys.iterdir()] == [SITE_KEY]

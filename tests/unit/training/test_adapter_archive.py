@@ -13,7 +13,7 @@ import pytest
 
 from clinicalft import signing
 from clinicalft.lib.hashing import canonical_json
-from tests.factories.adapters import safetensors, write_adapter_files
+from tests.factories.adapters import key_of_this_site, safetensors, write_adapter_files
 from training.adapter_archive import (
     CARD,
     FORMAT,
@@ -39,7 +39,8 @@ def keys(settings: Any, tmp_path: Path) -> None:
 
 
 def trusted() -> dict[str, str]:
-    return {signing.key_id(signing.public_key()): signing.public_key()}
+    own = key_of_this_site()
+    return {signing.key_id(own): own}
 
 
 def archive_of(tmp_path: Path, **files: Any) -> bytes:

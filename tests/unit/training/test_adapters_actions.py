@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
-from clinicalft import environment, jobs, signing
+from clinicalft import environment, jobs
 from clinicalft.access import Refused
 from clinicalft.models import AuditEvent
 from evaluation import lineage
@@ -24,6 +24,7 @@ from tests.factories.adapters import (
     being_merged,
     exported,
     imported_adapter,
+    key_of_this_site,
     merged,
     registered_adapter,
     runs_folder,
@@ -270,9 +271,9 @@ def test_the_command_trusts_the_key_that_it_is_given_and_no_other(
     cast: Cast, archive: bytes, tmp_path: Path, settings: Any
 ) -> None:
     (tmp_path / "a.zip").write_bytes(archive)
-    (tmp_path / "ours.pem").write_text(signing.public_key())
+    (tmp_path / "ours.pem").write_text(key_of_this_site())
     settings.KEYS_DIR = tmp_path / "another site"
-    (tmp_path / "theirs.pem").write_text(signing.public_key())
+    (tmp_path / "theirs.pem").write_text(key_of_this_site())
 
     with pytest.raises(CommandError, match="nobody here trusts"):
         call_command("adapter_verify", str(tmp_path / "a.zip"), stdout=io.StringIO())
@@ -332,7 +333,7 @@ def test_what_does_not_belong_here_is_refused_and_leaves_no_file(
 def test_another_sites_adapter_comes_in_while_its_key_is_trusted(
     cast: Cast, archive: bytes, settings: Any, tmp_path: Path
 ) -> None:
-    theirs = signing.public_key()
+    theirs = key_of_this_site()
     settings.KEYS_DIR = tmp_path / "here"
     with pytest.raises(Refused, match="nobody here trusts"):
         imported_adapter(cast, io.BytesIO(archive))
@@ -348,7 +349,7 @@ def test_another_sites_adapter_comes_in_while_its_key_is_trusted(
 
 def test_only_admins_import_and_trust(cast: Cast, archive: bytes) -> None:
     with pytest.raises(Refused) as refused:
-        add_trusted_key(name="Mine", public_key=signing.public_key(), by=cast.lea)
+        add_trusted_key(name="Mine", public_key=key_of_this_site(), by=cast.lea)
     assert refused.value.code == "permission"
     with pytest.raises(Refused, match="no public key"):
         add_trusted_key(name="Mine", public_key="nonsense", by=cast.ada)
