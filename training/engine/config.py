@@ -58,6 +58,12 @@ class OnBaseModel(Settings):
         0, label="Longest question", check=whole(0, 1_048_576),
         help_text="In tokens; of longer questions the middle is left out, in training and in use. 0 leaves all whole.",
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seeded(OnBaseModel):
+    """What learning and answering have in common beyond that: the precision of the base model, and the seed."""
+
     precision: str = setting(
         "float32", label="Precision", check=one_of("float32", "bfloat16"),
         help_text="Number format of the base model: bfloat16 on graphics cards, float32 on processors.",
@@ -69,7 +75,7 @@ class OnBaseModel(Settings):
 
 
 @dataclass(frozen=True)
-class TuningConfig(OnBaseModel):
+class TuningConfig(Seeded):
     """What supervised fine-tuning and preference tuning have in common. Raises BadInput on a value out of range."""
 
     dataset_digest: str = setting(
@@ -121,7 +127,7 @@ class RunConfig(TuningConfig):
     """Everything that changes the result of supervised fine-tuning. Raises BadInput on a value out of range."""
 
     seed: int = as_in(
-        OnBaseModel, "seed", 42,
+        Seeded, "seed", 42,
         help_text="Fixes the adapter's first values, the order of the data and dropout; same seed, same adapter.",
     )  # fmt: skip
     technique: str = setting(
@@ -268,7 +274,7 @@ def _folder_names(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class GenerateConfig(OnBaseModel):
+class GenerateConfig(Seeded):
     """Everything that changes the answers of one batch inference. Raises BadInput on a value out of range."""
 
     not_identity: ClassVar[frozenset[str]] = OnBaseModel.not_identity | {"server"}
@@ -276,10 +282,7 @@ class GenerateConfig(OnBaseModel):
     adapter: str = setting(
         "", label="Adapter", help_text="Folder of the adapter; empty for the base model alone.", check=text
     )  # fmt: skip
-    adapter_digest: str = setting(
-        "", label="Adapter digest", check=digest,
-        help_text="SHA-256 of the adapter; refused when the folder no longer matches it.",
-    )  # fmt: skip
+    adapter_digest: str = as_in(PreferenceConfig, "adapter_digest", "")
     max_new_tokens: int = setting(
         256, label="Longest answer", check=whole(1, 131_072), help_text="In tokens; a longer answer is cut there.",
     )  # fmt: skip
@@ -287,7 +290,7 @@ class GenerateConfig(OnBaseModel):
         0.0, label="Temperature", check=number(0, 5),
         help_text="0 always takes the likeliest token; higher values vary more.",
     )  # fmt: skip
-    seed: int = as_in(OnBaseModel, "seed", 42, help_text="Fixes the random choices above temperature 0.")
+    seed: int = as_in(Seeded, "seed", 42, help_text="Fixes the random choices above temperature 0.")
     batch_tokens: int = setting(
         16_384, label="Tokens at once", check=whole(16, 16_777_216),
         help_text="Room for prompts and answers computed together; less saves memory.",
@@ -320,31 +323,17 @@ class GroupConfig(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeConfig(Settings):
+class MergeConfig(OnBaseModel):
     """An adapter merged into its base model, in full precision, and saved. Raises BadInput on a value out of range."""
 
-    not_identity: ClassVar[frozenset[str]] = frozenset({"base_model", "adapter"})
-
-    base_model: str = setting(label="Base model", help_text="Folder of the base model on this host.", check=filled)
-    base_digest: str = setting(
-        "", label="Base model digest", check=digest,
-        help_text="SHA-256 of the base model; refused when the folder no longer matches it.",
-    )  # fmt: skip
-    adapter: str = setting(label="Adapter", help_text="Folder of the adapter.", check=filled)
-    adapter_digest: str = setting(
-        "", label="Adapter digest", check=digest,
-        help_text="SHA-256 of the adapter; refused when the folder no longer matches it.",
-    )  # fmt: skip
+    adapter: str = as_in(PreferenceConfig, "adapter", help_text="Folder of the adapter.")
+    adapter_digest: str = as_in(PreferenceConfig, "adapter_digest", "")
     saved_as: str = setting(
         "float32", label="Saved as", check=one_of("float32", "bfloat16", "float16"),
         help_text="Number format of the merged model; merging itself is done in float32.",
     )  # fmt: skip
     max_new_tokens: int = setting(
         32, label="Compared tokens", check=whole(1, 4096), help_text="Length of the answers that are compared.",
-    )  # fmt: skip
-    max_question: int = setting(
-        0, label="Longest question", check=whole(0, 1_048_576),
-        help_text="In tokens, as the adapter was trained; of longer questions the middle is left out.",
     )  # fmt: skip
 
 
@@ -391,15 +380,12 @@ class TokeniseConfig(Settings):
 
     not_identity: ClassVar[frozenset[str]] = frozenset({"base_model"})
 
-    base_model: str = setting(label="Base model", help_text="Folder of the base model on this host.", check=filled)
-    max_length: int = setting(
-        TuningConfig.max_length, label="Longest conversation", check=whole(16, 1_048_576),
+    base_model: str = as_in(OnBaseModel, "base_model")
+    max_length: int = as_in(
+        TuningConfig, "max_length", TuningConfig.max_length,
         help_text="In tokens. Longer conversations are cut at the end.",
     )  # fmt: skip
-    max_question: int = setting(
-        TuningConfig.max_question, label="Longest question", check=whole(0, 1_048_576),
-        help_text="In tokens; of longer questions the middle is left out. 0 leaves all whole.",
-    )  # fmt: skip
+    max_question: int = as_in(OnBaseModel, "max_question", OnBaseModel.max_question)
 
 
 TASKS: Mapping[str, type[Settings]] = MappingProxyType(

@@ -24,10 +24,10 @@ def setting(default: Any = MISSING, *, label: str, help_text: str, check: Check)
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
 
-def as_in(kind: type[_Dataclass], name: str, default: Any, *, help_text: str) -> Any:
-    """A setting of another configuration with a default and a help text of its own; label and check stay the same."""
+def as_in(kind: type[_Dataclass], name: str, default: Any = MISSING, *, help_text: str = "") -> Any:
+    """A setting of another configuration with a default of its own, and its help text where one is given."""
     known = kind.__dataclass_fields__[name].metadata
-    return setting(default, label=known["label"], help_text=help_text, check=known["check"])
+    return setting(default, label=known["label"], help_text=help_text or known["help_text"], check=known["check"])
 
 
 def whole(low: int, high: int) -> Check:
