@@ -113,10 +113,16 @@ def check_run_parts(project: Project, dataset: Dataset, base_model: BaseModel) -
     """A run's dataset is of its project and frozen, learns nothing that is held out, and its base model is ready."""
     if dataset.project_id != project.pk:
         raise Refused("other-project", "This dataset belongs to another project.")
+    check_may_be_learnt(dataset)
+    check_base_model(base_model)
+
+
+def check_may_be_learnt(dataset: Dataset) -> None:
+    """Whoever learns from a dataset, as an adapter or as a base model, learns from a whole one, nothing that is held
+    out, and nothing that was taken away."""
     check_frozen(dataset)
     check_learns_nothing_held_out(dataset)
     check_texts_stand(dataset)
-    check_base_model(base_model)
 
 
 def check_learns_nothing_held_out(dataset: Dataset) -> None:

@@ -1,21 +1,14 @@
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.text import slugify
 
 from clinicalft.access import Refused
 from clinicalft.management.named import named_settings, numbered, person_who_may, project_named
 from clinicalft.management.waiting import wait_for
 from clinicalft.roles import Permission
-from training.actions.runs import build_demo_model
-from training.engine.config import BuildConfig
-from training.engine.outcome import BadInput
-from training.models import Dataset, Split
-from training.rules.datasets import check_frozen
-from training.rules.runs import check_learns_nothing_held_out
-from training.snapshot import example_rows
+from training.actions.base_models import build_base_model
+from training.models import Dataset
 
 
 class Command(BaseCommand):
@@ -47,21 +40,13 @@ class Command(BaseCommand):
         project = project_named(options["project"])
         by = person_who_may(Permission.BASE_MODEL_REGISTER, project, options["by"], what="build base models")
         datasets = [numbered(Dataset, project, number) for number in options["dataset"]]
-        imports = [made for dataset in datasets for made in dataset.imports.all()]
-        licence = options["licence"] or ", ".join(dict.fromkeys(made.licence for made in imports))
-        credit = options["credit"] or "; ".join(dict.fromkeys(made.source for made in imports))
         try:
-            for dataset in datasets:
-                check_frozen(dataset)
-                check_learns_nothing_held_out(dataset)
-            config = BuildConfig.from_json({"licence": licence, "credit": credit, **named_settings(options["set"])})
-            base_model = build_demo_model(
-                name=options["name"], folder=slugify(options["name"]), by=by, config=config, corpus=corpus_of(datasets)
-            )
-        except BadInput as fault:
-            raise CommandError(f"{fault} {fault.advice}") from fault
-        except Refused as fault:
-            raise CommandError(str(fault)) from fault
+            base_model = build_base_model(
+                name=options["name"], datasets=datasets, by=by, config=named_settings(options["set"]),
+                licence=options["licence"], credit=options["credit"],
+            )  # fmt: skip
+        except Refused as refusal:
+            raise CommandError(str(refusal)) from refusal
         if options["wait"]:
             wait_for(base_model, "base model", self.stderr.write)
         said = {
@@ -71,10 +56,3 @@ class Command(BaseCommand):
         size = f", {base_model.n_parameters:,} parameters, SHA-256 {base_model.sha256}" if base_model.sha256 else ""
         state = base_model.get_status_display().lower()
         self.stdout.write(json.dumps(said) if options["json"] else f"{base_model}: {state}{size}.")
-
-
-def corpus_of(datasets: Iterable[Dataset]) -> Iterator[dict[str, str]]:
-    """Rows {"text"}, one for each message but the system's, of the training parts of `datasets`."""
-    for dataset in datasets:
-        for row in example_rows(dataset, Split.TRAIN):
-            yield from ({"text": said["content"]} for said in row["messages"] if said["role"] != "system")

@@ -20,6 +20,7 @@ from tests.factories.rounds import annotate_all, open_round_with, released_notes
 from tests.factories.training import ALPACA, agreed_round, frozen_dataset, frozen_import, imported, ready_base_model
 from tests.personas import Cast, make_cast
 from training import tasks
+from training.actions.base_models import build_base_model
 from training.actions.runs import start_run
 from training.models import Dataset, Example, Run, Split
 from training.named_rows import RowRefused
@@ -80,8 +81,11 @@ def test_a_run_on_a_planted_patient_or_text_does_not_start(
 
     with pytest.raises(RowRefused) as refusal:
         started(cast, learnt.dataset)
+    with pytest.raises(RowRefused) as refusal_to_build:
+        build_base_model(name="Tiny", datasets=[learnt.dataset], by=cast.ada, config={}, licence="CC0", credit="Us")
 
     row, other = named(learnt, held)
+    assert refusal_to_build.value.sentence == refusal.value.sentence
     assert refusal.value.sentence.startswith(f"{row} has {what} in common with {other}, which is held out")
     assert [str(each) for each in refusal.value.rows] == [row, other]
     assert not Run.objects.exists()
@@ -142,6 +146,8 @@ def test_a_text_that_was_taken_away_after_the_freeze_is_learnt_from_by_nobody(ca
 
     with pytest.raises(Refused, match=f"The text of Example {example.number} of Dataset 1 was taken away since"):
         started(cast, dataset)
+    with pytest.raises(Refused, match=f"The text of Example {example.number} of Dataset 1 was taken away since"):
+        build_base_model(name="Tiny", datasets=[dataset], by=cast.ada, config={}, licence="CC0", credit="Us")
 
     client = Client()
     client.force_login(cast.lea)
