@@ -195,7 +195,7 @@ def _memory(base_model: BaseModel, config: Mapping[str, Any], lengths: list[int]
     refusal, adjusted, needed = "", [], 0
     try:
         fit = fitted(
-            shape, config, MachineConfig(), lengths, is_packed=is_on_card,
+            shape, config, MachineConfig(), lengths, is_packed=True,
             n_trainable=shape.n_trained(config),
             free=None if room is None else max(0, room - before),
         )  # fmt: skip

@@ -17,7 +17,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from training.engine.attention import PLAIN, attention_name
+from training.engine.attention import PLAIN, packed_attention
 from training.engine.base_model import BaseModelFacts
 from training.engine.config import MachineConfig, RunConfig, TuningConfig
 from training.engine.data import Conversation
@@ -27,7 +27,7 @@ from training.engine.lora import lighten
 from training.engine.peers import ALONE
 from training.engine.recipe import FineTuning
 from training.engine.stop import Stop
-from training.engine.tuning import Opened
+from training.engine.tuning import Opened, attends_within
 
 LENGTHS = Path(__file__).with_name("lengths.json")
 RANK = 16
@@ -131,10 +131,7 @@ def clinical_lengths(n: int, longest: int) -> list[int]:
 
 def opened_on(place: Place, model: PreTrainedModel, shape: Shape, machine: MachineConfig, precision: str) -> Opened:
     """What the engine knows of a base model, for one that lies in no folder."""
-    is_packed = machine.packing == "on" or (machine.packing == "auto" and place.is_real)
-    name = attention_name(place.device, precision, is_packed=is_packed)
-    if model.config._attn_implementation != name:
-        model.set_attn_implementation(name)
+    is_packed = attends_within(model, machine, packed_attention(place.device, precision))
     facts = BaseModelFacts(
         name="random", architecture="LlamaForCausalLM", n_parameters=shape.n_parameters, dtype=precision,
         hidden=shape.hidden, layers=shape.layers, mlp=shape.mlp, kv_width=shape.kv_width, vocabulary=shape.vocabulary,
@@ -142,7 +139,7 @@ def opened_on(place: Place, model: PreTrainedModel, shape: Shape, machine: Machi
         digest="",
     )  # fmt: skip
     no_tokenizer: Any = None
-    return Opened(place.device, ALONE, model, no_tokenizer, facts, "")
+    return Opened(place.device, ALONE, model, no_tokenizer, facts, "", is_packed)
 
 
 def tuning_on(

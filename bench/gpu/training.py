@@ -176,9 +176,7 @@ def _whole_head(place: Place, model: Any, items: Sequence[Conversation]) -> list
 LEVERS: dict[str, Callable[[Place, Any, Sequence[Conversation]], list[float]]] = {
     "ours": _ours,
     "padded instead of packed": lambda place, model, items: _ours(place, model, items, packing="off"),
-    "packed with a block mask (sdpa)": lambda place, model, items: (
-        _plain_mask(place, model, items) if place.is_real else _ours(place, model, items, packing="on")
-    ),
+    "packed with a block mask (sdpa)": _plain_mask,
     "PEFT's own LoRA layers": _library_lora,
     "head on all positions": _whole_head,
     "last layer on all positions": _whole_end,

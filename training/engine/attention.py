@@ -1,7 +1,8 @@
-"""Attention within each of the conversations that are laid end to end, without a mask, where torch has a kernel for it.
+"""Attention within each of the conversations that are laid end to end, without a mask.
 
 `torch.nn.attention.varlen` (torch 2.11 and later, graphics cards alone) takes the places at which conversations begin;
-elsewhere transformers makes a block mask from the position ids, which costs memory by the square of the row.
+elsewhere each conversation attends for itself. A block mask, which transformers would make from the position ids,
+costs time and memory by the square of the whole row.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 PLAIN = "sdpa"
 VARLEN = "varlen"
+PARTS = "parts"
 
 
-def attention_name(device: torch.device, precision: str, *, is_packed: bool) -> str:
-    """What training should compute attention with: `VARLEN` where rows are packed and the kernel is there."""
-    if not (is_packed and device.type == "cuda" and precision == "bfloat16" and _has_kernel()):
-        return PLAIN
-    # No mask function is registered under this name, so that transformers makes no mask.
-    AttentionInterface.register(VARLEN, varlen_attention)
-    return VARLEN
+def packed_attention(device: torch.device, precision: str) -> str:
+    """What training computes attention with where rows are packed: `VARLEN` where the kernel is there, else `PARTS`."""
+    # No mask functions are registered under these names, so that transformers makes no mask.
+    if device.type == "cuda" and precision == "bfloat16" and _has_kernel():
+        AttentionInterface.register(VARLEN, varlen_attention)
+        return VARLEN
+    AttentionInterface.register(PARTS, attention_in_parts)
+    return PARTS
 
 
 @contextmanager
@@ -42,6 +46,29 @@ def plain_attention(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(before)
+
+
+def attention_in_parts(
+    module: torch.nn.Module, query: Any, key: Any, value: Any, mask: Any, **options: Any
+) -> tuple[Any, None]:
+    """Causal attention, conversation by conversation; shapes and options are those of `varlen_attention`."""
+    begins = options.get("cu_seq_lens_q")
+    if begins is None:
+        return sdpa_attention_forward(module, query, key, value, mask, **options)
+    sizes = begins.diff().tolist()
+    window = options.get("sliding_window") or 0
+    found = []
+    for parts in zip(*(tensor.split(sizes, dim=2) for tensor in (query, key, value)), strict=True):
+        length = parts[0].shape[2]
+        is_windowed = 0 < window < length
+        seen = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
+        found.append(
+            functional.scaled_dot_product_attention(
+                *parts, attn_mask=seen if is_windowed else None, is_causal=not is_windowed, enable_gqa=True,
+                scale=options.get("scaling"), dropout_p=options.get("dropout", 0.0),
+            )
+        )  # fmt: skip
+    return torch.cat(found, dim=2).transpose(1, 2), None
 
 
 def varlen_attention(

@@ -227,7 +227,7 @@ class MachineConfig(Settings):
     )  # fmt: skip
     packing: str = setting(
         "auto", label="Packing", check=one_of("auto", "on", "off"),
-        help_text="Lay conversations end to end instead of padding them; auto packs on graphics cards only.",
+        help_text="Lay conversations end to end instead of padding them; auto does it where the base model can.",
     )  # fmt: skip
     recompute_activations: bool = setting(
         False, label="Recompute activations", check=flag,

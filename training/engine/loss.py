@@ -135,14 +135,21 @@ def log_likelihoods(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     return -losses.new_zeros(batch.size).index_add(0, owners, losses)
 
 
-def refuse_unusual_head(model: PreTrainedModel, conversation: Conversation, device: torch.device) -> None:
-    """Raise BadInput when the model's own loss differs: its architecture does more after the head than we do."""
+def refuse_unusual_head(
+    model: PreTrainedModel, conversation: Conversation, device: torch.device, *, is_packed: bool
+) -> None:
+    """Raise BadInput when the model's own loss differs: its architecture does more after the head than we do.
+
+    When packed, the conversation stands twice in a row: where the second saw the first, it would be foretold.
+    """
     batch = Batch([conversation], device, is_packed=False)
+    twice = Batch([conversation, conversation], device, is_packed=is_packed)
     with torch.no_grad():
         labels = torch.full_like(batch.tokens, -100)
         labels[0, batch.places + 1] = batch.targets
         own = model(input_ids=batch.tokens, labels=labels, use_cache=False).loss
         ours = loss_sum(model, batch) / len(batch.targets)
+        both = loss_sum(model, twice) / len(twice.targets)
     if not torch.isfinite(own):
         raise BadInput(
             "The base model computes no finite loss for the first conversation; its weights are damaged.",
@@ -153,4 +160,9 @@ def refuse_unusual_head(model: PreTrainedModel, conversation: Conversation, devi
         raise BadInput(
             f"The architecture {type(model).__name__} changes the head's output in a way that is not supported.",
             "Use a base model of another architecture, such as Llama, Qwen or Mistral.",
+        )
+    if not torch.allclose(both.float(), ours.float(), rtol=slack, atol=slack):
+        raise BadInput(
+            f"The architecture {type(model).__name__} does not keep conversations apart that are laid end to end.",
+            "Switch packing off.",
         )

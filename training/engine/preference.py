@@ -39,7 +39,6 @@ from training.engine.tuning import (
     fit_memory,
     identity_of,
     in_fixed_order,
-    is_packed,
     mean_and_error,
     opened,
     tell_start,
@@ -58,7 +57,9 @@ def prefer(folder: RunFolder, config: PreferenceConfig, machine: MachineConfig, 
     begun = opened(folder, config, machine)
     parent = _checked_parent(config, begun)
     learnt, held_out = (_pairs(folder.data(name), begun, config) for name in ("train", "validation"))
-    refuse_unusual_head(begun.base, min((pair.chosen for pair in learnt), key=_length), begun.device)
+    refuse_unusual_head(
+        begun.base, min((pair.chosen for pair in learnt), key=_length), begun.device, is_packed=begun.is_packed
+    )
     # Adapter names are not known before it is loaded; its size on disk in float32 says how many numbers it has.
     n_trainable = (Path(config.adapter) / "adapter_model.safetensors").stat().st_size // 4
     lengths = [len(item.tokens) for pair in (*learnt, *held_out) for item in pair]
@@ -89,7 +90,7 @@ class PreferenceTuning(Tuning):
         self, config: PreferenceConfig, machine: MachineConfig, begun: Opened, model: PeftModel,
         learnt: Sequence[Pair], held_out: Sequence[Pair], log: EventLog, stop: Stop,
     ) -> None:  # fmt: skip
-        costs = [_cost(pair, is_packed=is_packed(machine, begun.device)) for pair in learnt]
+        costs = [_cost(pair, is_packed=begun.is_packed) for pair in learnt]
         super().__init__(config, machine, begun, model, costs, log, stop)
         self.config, self.learnt, self.held_out = config, learnt, held_out
         self.shown = in_fixed_order([pair.chosen for pair in held_out], config.seed)[:N_SAMPLES]

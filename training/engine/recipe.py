@@ -15,7 +15,7 @@ from training.engine.batches import padding_share
 from training.engine.checkpoint import Checkpoints
 from training.engine.config import FULL, PRESETS, MachineConfig, RunConfig
 from training.engine.data import Conversation, encode_conversations, preview, read_conversations, token_facts
-from training.engine.estimate import Shape
+from training.engine.estimate import Shape, largest_batch
 from training.engine.files import replace_json
 from training.engine.folder import EventLog, RunFolder
 from training.engine.layers import prepare_layers
@@ -44,7 +44,9 @@ def train(folder: RunFolder, config: RunConfig, machine: MachineConfig, log: Eve
     is_full = config.technique == FULL
     begun = opened(folder, config, machine, four_bit=config.four_bit, is_full=is_full)
     learnt, held_out = (_conversations(folder, name, begun, config) for name in ("train", "validation"))
-    refuse_unusual_head(begun.base, min(learnt, key=lambda item: len(item.tokens)), begun.device)
+    refuse_unusual_head(
+        begun.base, min(learnt, key=lambda item: len(item.tokens)), begun.device, is_packed=begun.is_packed
+    )
     n_trainable = Shape.of(asdict(begun.facts)).n_trained(config.to_json())
     lengths = [len(item.tokens) for item in (*learnt, *held_out)]
     machine, estimate = fit_memory(begun, config, machine, lengths, n_trainable=n_trainable)
@@ -118,7 +120,13 @@ class FineTuning(Tuning):
     def probe_memory(self) -> None:
         """Compute the largest update once and forget it, so that too little memory shows now and not in hours."""
         state = random_state(self.device)
-        self.backward(max(range(len(self.plan)), key=lambda step: max(self.lengths[row] for row in self.plan[step])))
+        size, limit = self.config.batch_size, self.machine.micro_batch_tokens
+
+        def positions(rows: Sequence[int]) -> int:
+            lengths = [self.lengths[row] for row in rows]
+            return largest_batch(lengths, batch_size=size, token_limit=limit, is_packed=self.is_packed)
+
+        self.backward(max(range(len(self.plan)), key=lambda step: positions(self.plan[step])))
         self.model.zero_grad(set_to_none=True)
         set_random_state(state)
 

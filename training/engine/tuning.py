@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from training.engine.adapter import write_adapter
 from training.engine.answers import Decoding, Prompt, answers, stop_tokens
-from training.engine.attention import PLAIN, attention_name, plain_attention
+from training.engine.attention import packed_attention, plain_attention
 from training.engine.base_model import BaseModelFacts
 from training.engine.batches import batches, update_plan
 from training.engine.config import MachineConfig, TuningConfig
@@ -41,7 +41,10 @@ KNOWN_LAYERS = {"full_attention", "sliding_attention"}
 
 
 class Opened(NamedTuple):
-    """A run folder's checked beginning: device, peers, the base model on the device, and the digest of the data."""
+    """A run folder's checked beginning: device, peers, the base model on the device, and the digest of the data.
+
+    is_packed: whether conversations are laid end to end; the base model then attends within each
+    """
 
     device: torch.device
     peers: Peers
@@ -49,6 +52,7 @@ class Opened(NamedTuple):
     tokenizer: Tokenizer
     facts: BaseModelFacts
     data_digest: str
+    is_packed: bool
 
 
 def opened(
@@ -72,16 +76,17 @@ def opened(
             f"The longest conversation is set to {config.max_length} tokens, but the base model reads {facts.context}.",
             f"Set the longest conversation to {facts.context} or less.",
         )
-    attention = attention_name(device, config.precision, is_packed=is_packed(machine, device))
+    is_packed = attends_within(base, machine, packed_attention(device, config.precision))
+    return Opened(device, peers, base, tokenizer, facts, data_digest, is_packed)
+
+
+def attends_within(base: PreTrainedModel, machine: MachineConfig, attention: str) -> bool:
+    """Whether conversations are laid end to end, as asked or where the base model can keep them apart; sets that up."""
     kinds = set(getattr(base.config, "layer_types", None) or ())
-    if attention != PLAIN and kinds <= KNOWN_LAYERS:
-        base.set_attn_implementation(attention)
-    return Opened(device, peers, base, tokenizer, facts, data_digest)
-
-
-def is_packed(machine: MachineConfig, device: torch.device) -> bool:
-    """Whether conversations are laid end to end: as asked, or by themselves on graphics cards."""
-    return machine.packing == "on" or (machine.packing == "auto" and device.type == "cuda")
+    if machine.packing == "off" or (machine.packing == "auto" and not kinds <= KNOWN_LAYERS):
+        return False
+    base.set_attn_implementation(attention)
+    return machine.packing == "on" or base.config._attn_implementation == attention
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,9 @@ def fit_memory(
     if machine.memory_limit:
         free = min(machine.memory_limit, free or machine.memory_limit)
     shape = Shape.of(asdict(begun.facts))
-    packed = is_packed(machine, begun.device)
-    fit = fitted(shape, config.to_json(), machine, lengths, n_trainable=n_trainable, free=free, is_packed=packed)
+    fit = fitted(
+        shape, config.to_json(), machine, lengths, n_trainable=n_trainable, free=free, is_packed=begun.is_packed
+    )
     used = used_memory(begun.device)
     expected = max(peak_memory(begun.device), used + fit.memory)
     return fit.machine, Estimate(expected, None if free is None else used + free, fit.adjusted)
@@ -136,10 +142,10 @@ class Tuning(ABC):
         self.log, self.stop = log, stop
         self.settings, self.device, self.peers = config, begun.device, begun.peers
         self.causal = cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
-        self.is_packed = is_packed(machine, begun.device)
+        self.is_packed = begun.is_packed
         self.parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
         rows = config.batch_size * config.accumulation
-        self.plan = update_plan(lengths, rows_per_update=rows, epochs=config.epochs, seed=config.seed)
+        self.plan = update_plan(len(lengths), rows_per_update=rows, epochs=config.epochs, seed=config.seed)
         if machine.sharded:
             shard(decoder_layers(self.causal), self.parameters.values())
 

@@ -14,7 +14,15 @@ from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
 
 from tests.pure.engine.conftest import conversations
 from training.engine import loss as loss_module
-from training.engine.attention import PLAIN, VARLEN, attention_name, plain_attention, varlen_attention
+from training.engine.attention import (
+    PARTS,
+    PLAIN,
+    VARLEN,
+    attention_in_parts,
+    packed_attention,
+    plain_attention,
+    varlen_attention,
+)
 from training.engine.data import Conversation, encode_conversations
 from training.engine.lora import LightLinear, lighten
 from training.engine.loss import Batch, loss_sum
@@ -143,10 +151,37 @@ def test_attention_without_a_mask_stays_within_each_conversation(
         torch.testing.assert_close(one[1], other[1], rtol=1e-3, atol=1e-5)
 
 
-def test_attention_without_a_mask_is_for_packed_rows_on_cards_in_bfloat16() -> None:
+def test_torchs_kernel_is_for_cards_in_bfloat16() -> None:
     card = torch.device("cuda")
 
-    assert attention_name(card, "bfloat16", is_packed=True) == VARLEN
-    assert attention_name(card, "float32", is_packed=True) == PLAIN
-    assert attention_name(card, "bfloat16", is_packed=False) == PLAIN
-    assert attention_name(CPU, "bfloat16", is_packed=True) == PLAIN
+    assert packed_attention(card, "bfloat16") == VARLEN
+    assert packed_attention(card, "float32") == PARTS
+    assert packed_attention(CPU, "bfloat16") == PARTS
+
+
+def test_attention_in_parts_is_what_a_block_mask_gives(tiny_base: Path, items: list[Conversation]) -> None:
+    model, batch = adapted(tiny_base), Batch(items, CPU, is_packed=True)
+    expected = learnt(model, batch)
+
+    model.get_base_model().set_attn_implementation(packed_attention(CPU, "float32"))
+    found = learnt(model, batch)
+
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=0)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-3, atol=1e-5)
+
+
+def test_a_sliding_window_ends_what_is_seen_of_ones_own_conversation() -> None:
+    torch.manual_seed(0)
+    sizes, window = [7, 2], 3
+    query, key, value = torch.randn(1, 4, 9, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8)
+    begins = torch.tensor([0, 7, 9], dtype=torch.int32)
+
+    found, _ = attention_in_parts(
+        torch.nn.Module(), query, key, value, None, cu_seq_lens_q=begins, sliding_window=window
+    )
+
+    ahead = torch.arange(9)[:, None] - torch.arange(9)
+    owner = torch.repeat_interleave(torch.arange(2), torch.tensor(sizes))
+    seen = (ahead >= 0) & (ahead < window) & (owner[:, None] == owner)
+    expected = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen, enable_gqa=True)
+    torch.testing.assert_close(found.transpose(1, 2), expected, rtol=1e-5, atol=1e-6)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from tests.pure.engine.conftest import conversations
 from training.engine import loss as loss_module
@@ -63,7 +64,7 @@ def test_a_packed_conversation_does_not_see_its_neighbour(model: Any, items: lis
 
 
 def test_the_loss_is_that_of_the_model_itself(model: Any, items: list[Conversation]) -> None:
-    refuse_unusual_head(model, items[0], CPU)
+    refuse_unusual_head(model, items[0], CPU, is_packed=False)
 
 
 def test_a_model_that_changes_what_its_head_says_is_refused(
@@ -73,7 +74,7 @@ def test_a_model_that_changes_what_its_head_says_is_refused(
     monkeypatch.setattr(model, "forward", lambda **values: _doubled(own(**values)))
 
     with pytest.raises(BadInput, match="LlamaForCausalLM changes the head's output"):
-        refuse_unusual_head(model, items[0], CPU)
+        refuse_unusual_head(model, items[0], CPU, is_packed=False)
 
 
 def test_a_base_model_with_damaged_weights_is_refused(tiny_base: Path, items: list[Conversation]) -> None:
@@ -81,7 +82,21 @@ def test_a_base_model_with_damaged_weights_is_refused(tiny_base: Path, items: li
     torch.nn.init.constant_(damaged.model.norm.weight, float("inf"))
 
     with pytest.raises(BadInput, match="weights are damaged"):
-        refuse_unusual_head(damaged, items[0], CPU)
+        refuse_unusual_head(damaged, items[0], CPU, is_packed=False)
+
+
+def test_a_model_that_mixes_packed_conversations_is_refused(tiny_base: Path, items: list[Conversation]) -> None:
+    mixing = AutoModelForCausalLM.from_pretrained(tiny_base)
+    refuse_unusual_head(mixing, items[0], CPU, is_packed=True)
+
+    def over_the_whole_row(module: Any, *tensors: Any, **options: Any) -> Any:
+        return sdpa_attention_forward(module, *tensors, **options)
+
+    AttentionInterface.register("whole row", over_the_whole_row)
+    mixing.set_attn_implementation("whole row")
+
+    with pytest.raises(BadInput, match="does not keep conversations apart"):
+        refuse_unusual_head(mixing, items[0], CPU, is_packed=True)
 
 
 def _doubled(output: Any) -> Any:
