@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from training.engine.config import (
     BuildConfig,
@@ -35,12 +38,29 @@ OFFLINE = {
 }
 
 
+WORK: dict[type[Any], tuple[str, str]] = {
+    RunConfig: ("training.engine.recipe", "train"),
+    PreferenceConfig: ("training.engine.preference", "prefer"),
+    GenerateConfig: ("training.engine.generate", "generate"),
+    GroupConfig: ("training.engine.generate", "generate_group"),
+    MergeConfig: ("training.engine.merge", "merge"),
+    BuildConfig: ("training.engine.tiny", "build_base"),
+    TokeniseConfig: ("training.engine.tokenising", "tokenise"),
+}
+"""Module and function of each task; by name, because most of them import torch."""
+UNUSED = ("boto3", "scipy")
+"""What the libraries import where they find it, for work that is not done here: a client of a cloud, and losses of
+object detection. It costs half a second."""
+
+
 def main(path: Path) -> int:
     """Run one folder and return the exit code; every failure leaves an error event with a sentence and advice."""
     folder = RunFolder(path)
     if not folder.run_file.is_file():
         sys.stderr.write(f"There is no run.json in {path}.\n")
         return ExitCode.BAD_INPUT
+    for name in UNUSED:
+        sys.modules[name] = None  # type: ignore[assignment]
     number = own_number()
     log = EventLog(folder, writes=not number)
     stop = Stop()
@@ -72,38 +92,22 @@ def main(path: Path) -> int:
 
 
 def run(folder: RunFolder, log: EventLog, stop: Stop) -> None:
-    """Choose the task. What imports torch is imported here, after the environment says: offline, few threads."""
+    """Do the task. What imports torch is imported here, after the environment says: offline, few threads."""
     run_file = RunFile.read(folder)
     config, machine = run_file.config, run_file.machine
     os.environ.update(OFFLINE, OMP_NUM_THREADS=str(machine.threads), RAYON_NUM_THREADS=str(machine.threads))
-    if isinstance(config, RunConfig):
-        from training.engine.recipe import train
+    module, name = WORK[type(config)]
+    getattr(_imported(module), name)(folder, config, machine, log, stop)
 
-        train(folder, config, machine, log, stop)
-    elif isinstance(config, PreferenceConfig):
-        from training.engine.preference import prefer
 
-        prefer(folder, config, machine, log, stop)
-    elif isinstance(config, GenerateConfig):
-        from training.engine.generate import generate
-
-        generate(folder, config, machine, log, stop)
-    elif isinstance(config, GroupConfig):
-        from training.engine.generate import generate_group
-
-        generate_group(folder, config, machine, log, stop)
-    elif isinstance(config, MergeConfig):
-        from training.engine.merge import merge
-
-        merge(folder, config, machine, log, stop)
-    elif isinstance(config, BuildConfig):
-        from training.engine.tiny import build_base
-
-        build_base(folder, config, machine, log, stop)
-    elif isinstance(config, TokeniseConfig):
-        from training.engine.tokenising import tokenise
-
-        tokenise(folder, config, machine, log, stop)
+def _imported(module: str) -> Any:
+    """The module with all that it imports, without looking for garbage meanwhile: there is none among so many objects
+    that stay, and looking takes a fifth of the start."""
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        gc.enable()
 
 
 def _fail(log: EventLog, code: int, sentence: str, advice: str) -> int:
