@@ -9,8 +9,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.models import Agreement, Item, KindName, Patient, Round
-from clinicalft.crypto import SealedTextField
+from annotation.models import Agreement, Item, KindName, Patient, Round, WaitingFile
 from clinicalft.models import BackgroundWork, GpuWork, Project, User, WorkStatus, new_seed
 from training.dataset_models import PromptTemplate as PromptTemplate
 from training.dataset_models import TargetShare as TargetShare
@@ -19,15 +18,8 @@ from training.dataset_models import TokenisedExample as TokenisedExample
 from training.duplicates import shingles_of
 
 
-class DatasetUpload(models.Model):
-    """A file of examples that a person has sent and not confirmed yet, one per person and project."""
-
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
-    file_name = models.CharField(max_length=255)
-    content = SealedTextField(key="original_key")
-    original_key = models.CharField(max_length=32, blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+class DatasetUpload(WaitingFile):
+    """A file of examples."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "created_by"], name="dataset_upload_once")]

@@ -3,17 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from functools import partial
 from itertools import count
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
-from django.utils import timezone
+from django.db.models import Max
 
 from annotation.actions.notes import start_deidentification
 from annotation.actions.policies import add_links
+from annotation.actions.uploads import drop_keys, drop_uploads, keep_upload
 from annotation.deid.known import joined_values
 from annotation.importers import Record, Rejected
 from annotation.models import Batch, Note, Patient, PatientLink, Upload
@@ -21,32 +19,19 @@ from annotation.rules.batches import check_import, check_retry_import, note_inde
 from clinicalft import audit, jobs
 from clinicalft.access import Refused
 from clinicalft.actions import next_number
-from clinicalft.crypto import destroy_data_key, new_data_key, sealed
+from clinicalft.crypto import new_data_key, sealed
 from clinicalft.lib.hashing import sha256_text
 from clinicalft.models import Project, User, WorkStatus
 
-UPLOAD_KEPT = timedelta(days=1)
 SHORT = {"specialty": 60, "sex": 20, "site": 60, "language": 10}
 AGE_BANDS = ((18, "0-17"), (40, "18-39"), (65, "40-64"), (90, "65-89"))
 
 
 @transaction.atomic
 def upload_file(*, project: Project, file_name: str, content: str, by: User) -> Upload:
-    """Keeps a file, encrypted, until `by` confirms or discards it; it takes the place of the one that waited before.
-
-    Whatever anybody left waiting in this project for a day goes as well.
-    """
+    """Keeps a file, encrypted, until `by` confirms or discards it; it takes the place of the one that waited before."""
     check_import(by, project)
-    _drop_uploads(Upload.objects.filter(project=project, created_at__lt=timezone.now() - UPLOAD_KEPT))
-    before = Upload.objects.filter(project=project, created_by=by).values_list("original_key", flat=True).first()
-    upload, _ = Upload.objects.update_or_create(
-        project=project, created_by=by,
-        defaults={
-            "file_name": file_name[-255:], "content": content, "created_at": timezone.now(),
-            "original_key": new_data_key(),
-        },
-    )  # fmt: skip
-    _drop_keys(before)
+    upload = keep_upload(Upload, project=project, file_name=file_name, content=content, by=by)
     audit.record("NOTE_UPLOAD", upload, by=by, n_characters=len(content))
     return upload
 
@@ -56,7 +41,7 @@ def discard_upload(upload: Upload, *, by: User) -> None:
     """Removes a file that waits for confirmation; nothing of it is kept."""
     check_import(by, upload.project)
     audit.record("NOTE_UPLOAD_DISCARD", upload, by=by)
-    _drop_uploads(Upload.objects.filter(pk=upload.pk))
+    drop_uploads(Upload.objects.filter(pk=upload.pk))
 
 
 @transaction.atomic
@@ -74,7 +59,7 @@ def import_notes(
         file_sha256=hashlib.sha256(content.encode()).hexdigest(), mapping=dict(mapping), skip_bad_rows=skip_bad_rows,
         created_by=by, original_key=new_data_key(), link_key=new_data_key(),
     )  # fmt: skip
-    _drop_uploads(Upload.objects.filter(project=project, created_by=by))
+    drop_uploads(Upload.objects.filter(project=project, created_by=by))
     audit.record("NOTE_IMPORT", batch, by=by, file_sha256=batch.file_sha256, skip_bad_rows=skip_bad_rows)
     jobs.enqueue(batch)
     return batch
@@ -228,16 +213,4 @@ def _remove(batch: Batch) -> None:
     gone.delete()
     Batch.objects.filter(pk=batch.pk).update(content=None)
     if not Patient.objects.filter(batch=batch).exists():
-        _drop_keys(batch.original_key, batch.link_key)
-
-
-def _drop_uploads(uploads: QuerySet[Upload]) -> None:
-    keys = list(uploads.values_list("original_key", flat=True))
-    uploads.delete()
-    _drop_keys(*keys)
-
-
-def _drop_keys(*keys: str | None) -> None:
-    """Destroys keys of what was removed, once it is removed for good."""
-    for key in filter(None, keys):
-        transaction.on_commit(partial(destroy_data_key, key))
+        drop_keys(batch.original_key, batch.link_key)

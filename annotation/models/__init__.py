@@ -13,6 +13,7 @@ from annotation.models.notes import (
     NoteStatus,
     Patient,
     Upload,
+    WaitingFile,
 )
 from annotation.models.policies import PatientLink, ProjectPolicy
 from annotation.models.quarantine import QuarantinedText, TextScan, TextStatus
@@ -97,4 +98,5 @@ __all__ = [
     "TextStatus",
     "Upload",
     "Verdict",
+    "WaitingFile",
 ]

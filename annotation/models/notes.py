@@ -54,7 +54,7 @@ class Batch(BackgroundWork):
         return f"Batch {self.number}"
 
 
-class Upload(models.Model):
+class WaitingFile(models.Model):
     """A file that a person has sent and not confirmed yet, one per person and project; it goes when they decide."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
@@ -63,6 +63,13 @@ class Upload(models.Model):
     original_key = models.CharField(max_length=32, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        abstract = True
+
+
+class Upload(WaitingFile):
+    """A file of notes."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "created_by"], name="upload_once")]

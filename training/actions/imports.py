@@ -2,44 +2,33 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from functools import partial
 
 from django.db import transaction
-from django.db.models import QuerySet
-from django.utils import timezone
 
 from annotation.actions.quarantine import enter_texts
+from annotation.actions.uploads import drop_uploads, keep_upload
 from annotation.importers import Record
 from annotation.models import Patient
 from annotation.rules.batches import patient_index
 from clinicalft import audit
 from clinicalft.access import Refused
 from clinicalft.actions import next_number
-from clinicalft.crypto import blind_index, destroy_data_key, new_data_key
+from clinicalft.crypto import blind_index
 from clinicalft.lib.hashing import canonical_json, sha256_text
 from clinicalft.models import Project, User
 from training.imports import Fault, ImportRefused, Row, read
 from training.models import DatasetImport, DatasetUpload, ImportedExample
 from training.rules.datasets import check_import_dataset
 
-UPLOAD_KEPT = timedelta(days=1)
 ROWS_AT_ONCE = 1000
 TEXTS = ("contents", "rejected")
 
 
 @transaction.atomic
 def upload_dataset(*, project: Project, file_name: str, content: str, by: User) -> DatasetUpload:
-    """Keeps a file, encrypted, until `by` confirms or discards it; it takes the place of the one that waited before.
-
-    Whatever anybody left waiting in this project for a day goes as well.
-    """
+    """Keeps a file, encrypted, until `by` confirms or discards it; it takes the place of the one that waited before."""
     check_import_dataset(by, project)
-    waiting = DatasetUpload.objects.filter(project=project)
-    _drop(waiting.filter(created_at__lt=timezone.now() - UPLOAD_KEPT) | waiting.filter(created_by=by))
-    upload = DatasetUpload(project=project, created_by=by, file_name=file_name[-255:], original_key=new_data_key())
-    upload.content = content
-    upload.save()
+    upload = keep_upload(DatasetUpload, project=project, file_name=file_name, content=content, by=by)
     audit.record("DATASET_UPLOAD", upload, by=by, n_characters=len(content))
     return upload
 
@@ -49,14 +38,7 @@ def discard_dataset_upload(upload: DatasetUpload, *, by: User) -> None:
     """Removes a file that waits for confirmation; nothing of it is kept."""
     check_import_dataset(by, upload.project)
     audit.record("DATASET_UPLOAD_DISCARD", upload, by=by)
-    _drop(DatasetUpload.objects.filter(pk=upload.pk))
-
-
-def _drop(uploads: QuerySet[DatasetUpload]) -> None:
-    keys = list(uploads.values_list("original_key", flat=True))
-    uploads.delete()
-    for key in keys:
-        transaction.on_commit(partial(destroy_data_key, key))
+    drop_uploads(DatasetUpload.objects.filter(pk=upload.pk))
 
 
 @transaction.atomic
@@ -88,7 +70,7 @@ def import_dataset(
     )  # fmt: skip
     rows = _store(made, good)
     enter_texts(project, [(row, None) for row in rows], fields=TEXTS, language=made.language)
-    _drop(DatasetUpload.objects.filter(project=project, created_by=by))
+    drop_uploads(DatasetUpload.objects.filter(project=project, created_by=by))
     audit.record("DATASET_IMPORT", made, by=by, file_sha256=made.file_sha256, n_rows=made.n_rows, n_faulty=len(faults))
     return made
 
