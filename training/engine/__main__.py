@@ -101,12 +101,15 @@ def run(folder: RunFolder, log: EventLog, stop: Stop) -> None:
 
 
 def _imported(module: str) -> Any:
-    """The module with all that it imports, without looking for garbage meanwhile: there is none among so many objects
-    that stay, and looking takes a fifth of the start."""
+    """The module with all that it imports, without looking for garbage meanwhile, nor ever again in what was imported:
+    there is none among so many objects that stay, and looking takes a quarter of the start."""
+    if module in sys.modules:
+        return sys.modules[module]
     gc.disable()
     try:
         return import_module(module)
     finally:
+        gc.freeze()
         gc.enable()
 
 
