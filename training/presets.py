@@ -39,8 +39,13 @@ def first_sweep(*, is_demo: bool, base_models: Iterable[BaseModel]) -> dict[str,
 
 
 def to_go_on_from(adapter: Adapter) -> dict[str, Any]:
+    """Preference tuning of an adapter, with what has to stay as it was."""
+    return {"start_adapter": adapter, **as_it_learnt(adapter)}
+
+
+def as_it_learnt(adapter: Adapter) -> dict[str, Any]:
     """Texts laid out as the adapter learnt them."""
-    return {"start_adapter": adapter, **{name: adapter.config[name] for name in AS_IT_LEARNT if name in adapter.config}}
+    return {name: adapter.config[name] for name in AS_IT_LEARNT if name in adapter.config}
 
 
 def as_in(run: Run) -> dict[str, Any]:

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from annotation.actions.training_set import export_training_set, training_lines
 from clinicalft.access import Refused
 from clinicalft.crypto import Undecipherable
+from clinicalft.management.files import new_file
 from clinicalft.management.named import person_named, project_named
 
 
@@ -27,20 +27,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         project = project_named(options["project"])
         by = person_named(options["by"])
-        path: Path = options["out"]
+        path, n_notes = options["out"], 0
         try:
-            # First the file, so that nothing is logged as taken out that could not be written.
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as fault:
-            raise CommandError(f"{path} cannot be made: {fault.strerror}.") from fault
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                n_notes = 0
+            with new_file(path) as file:
                 for line in training_lines(export_training_set(project, by=by)):
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
                     n_notes += 1
-        except (Refused, Undecipherable, OSError) as fault:
-            path.unlink(missing_ok=True)
+        except (Refused, Undecipherable) as fault:
             raise CommandError(str(fault)) from fault
         self.stdout.write(
             f"{n_notes} reviewed notes are in {path}. They are originals: keep the file as safe as those."

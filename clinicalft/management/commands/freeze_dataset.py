@@ -9,7 +9,7 @@ from clinicalft.management.named import numbered, person_who_may, project_named
 from clinicalft.management.waiting import wait_for
 from clinicalft.roles import Permission
 from training.actions.datasets import freeze_dataset
-from training.models import Dataset, DatasetImport
+from training.models import Dataset, DatasetImport, PromptTemplate
 
 
 class Command(BaseCommand):
@@ -25,6 +25,10 @@ class Command(BaseCommand):
         )
         parser.add_argument("--title", help="without it that of the first round or import")
         parser.add_argument("--instruction", default="", help="system message of examples from rounds")
+        parser.add_argument(
+            "--template", type=int, metavar="NUMBER",
+            help="a version of a prompt template for notes of rounds, by its number as in the address of its page",
+        )  # fmt: skip
         parser.add_argument("--train", type=float, default=0.8, metavar="SHARE", help="of the patients (default: 0.8)")
         parser.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="(default: 0.1)")
         parser.add_argument("--seed", type=int, help="of the split; drawn without it")
@@ -37,12 +41,13 @@ class Command(BaseCommand):
         by = person_who_may(Permission.DATASET_FREEZE, project, options["by"], what="freeze datasets")
         rounds = [numbered(Round, project, number) for number in options["round"]]
         imports = [numbered(DatasetImport, project, number) for number in options["imports"]]
+        template = numbered(PromptTemplate, project, options["template"]) if options["template"] is not None else None
         titles = [round.title for round in rounds] + [one.title for one in imports]
         title = options["title"] or "".join(titles[:1])
         try:
             dataset = freeze_dataset(
                 project=project, rounds=rounds, imports=imports, title=title, by=by, seed=options["seed"],
-                instruction=options["instruction"], train_share=options["train"],
+                instruction=options["instruction"], template=template, train_share=options["train"],
                 validation_share=options["validation"],
             )  # fmt: skip
         except Refused as refusal:
