@@ -4,13 +4,12 @@ Locks are taken in one order, item before slot before audit chain, so that nobod
 database's clock. Drafts and heartbeats are not audited: a draft is nobody's answer yet, and its owner sees it only.
 """
 
-import contextlib
+import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from annotation.actions.notes import report_identifier
@@ -30,6 +29,7 @@ from annotation.models import (
     SkipReason,
 )
 from annotation.rules.work import LEASE_LOST, STALE, SUBMITTED, WITHDRAWN, check_acknowledge, check_annotate
+from annotation.workbench import SLOT_COLUMNS, own_annotation, slot_from
 from clinicalft import audit
 from clinicalft.access import Refused
 from clinicalft.lib.hashing import sha256_json
@@ -60,7 +60,7 @@ def acknowledge_guideline(round: Round, *, by: User) -> GuidelineReading:
 
 # One statement: the slot that I hold, else the first one in order that is free (or whose lease ran out) and whose item
 # I have neither answered nor passed on. Rows that somebody else is taking at this moment are stepped over.
-CLAIM = """
+CLAIM = f"""
 WITH mine AS (
     SELECT id FROM annotation_assignment
     WHERE round_id = %(round)s AND annotator_id = %(user)s AND status = 'CLAIMED' FOR UPDATE
@@ -73,12 +73,15 @@ WITH mine AS (
       AND NOT EXISTS (SELECT FROM annotation_assignment o WHERE o.item_id = a.item_id AND o.annotator_id = %(user)s)
       AND NOT EXISTS (SELECT FROM annotation_skip s WHERE s.item_id = a.item_id AND s.annotator_id = %(user)s)
     ORDER BY a.position LIMIT 1 FOR UPDATE OF a SKIP LOCKED
+), taken AS (
+    UPDATE annotation_assignment a
+    SET status = 'CLAIMED', annotator_id = %(user)s, leased_until = now() + make_interval(mins => %(minutes)s),
+        claimed_at = CASE WHEN a.id IN (SELECT id FROM mine) THEN a.claimed_at ELSE now() END
+    WHERE a.id IN (SELECT id FROM mine UNION ALL SELECT id FROM free)
+    RETURNING a.*
 )
-UPDATE annotation_assignment a
-SET status = 'CLAIMED', annotator_id = %(user)s, leased_until = now() + make_interval(mins => %(minutes)s),
-    claimed_at = CASE WHEN a.id IN (SELECT id FROM mine) THEN a.claimed_at ELSE now() END
-WHERE a.id IN (SELECT id FROM mine UNION ALL SELECT id FROM free)
-RETURNING a.id, a.item_id, NOT EXISTS (SELECT FROM mine)
+SELECT NOT EXISTS (SELECT FROM mine), {SLOT_COLUMNS}
+FROM taken JOIN annotation_item i ON i.id = taken.item_id JOIN annotation_deidentifiednote n ON n.id = i.note_id
 """
 
 
@@ -89,33 +92,31 @@ def claim_next(round: Round, *, by: User) -> Assignment | None:
     """
     check_annotate(by, round)
     try:
-        found = _claim(round, by)
+        return _claim(round, by)
     except IntegrityError:
         # Another window of the same person claimed in the same instant; that slot is theirs now.
-        found = _claim(round, by)
-    if found is None:
-        return None
-    slot = Assignment.objects.select_related("item__note").get(pk=found)
-    slot.round = slot.item.round = round
-    return slot
+        return _claim(round, by)
 
 
 @transaction.atomic
-def _claim(round: Round, by: User) -> int | None:
+def _claim(round: Round, by: User) -> Assignment | None:
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"round": round.pk, "user": by.pk, "minutes": round.lease_minutes})
         row = cursor.fetchone()
     if row is None:
         return None
-    pk, item_id, is_new = row
+    is_new, *columns = row
+    slot = slot_from(iter(columns), round)
     if is_new:
-        audit.record("ITEM_CLAIM", Item(pk=item_id, project_id=round.project_id), by=by)
-    return int(pk)
+        audit.record("ITEM_CLAIM", slot.item, by=by)
+    return slot
 
 
 def extend_lease(item: Item, *, by: User) -> None:
     """The page is alive: the person keeps the item for another lease. Raises Refused("lease-lost", "withdrawn")."""
-    if not _extend(item, by):
+    lease = timedelta(minutes=item.round.lease_minutes)
+    mine = Assignment.objects.filter(item=item, annotator=by, status=AssignmentStatus.CLAIMED)
+    if not mine.update(leased_until=Now() + lease):
         _check_still_there(item)
         raise Refused("lease-lost", LEASE_LOST)
 
@@ -126,37 +127,52 @@ def _check_still_there(item: Item) -> None:
         raise Refused("withdrawn", WITHDRAWN)
 
 
-def _extend(item: Item, by: User) -> bool:
-    lease = timedelta(minutes=item.round.lease_minutes)
-    mine = Assignment.objects.filter(item=item, annotator=by, status=AssignmentStatus.CLAIMED)
-    return bool(mine.update(leased_until=Now() + lease))
+# One statement: the lease is extended, and the draft is changed that has this revision, or made where none was changed
+# yet and the item is in hand. About an item that was taken away nothing more is written: it may repeat what was seen.
+SAVE_DRAFT = """
+WITH held AS (
+    UPDATE annotation_assignment SET leased_until = statement_timestamp() + make_interval(mins => %(minutes)s)
+    WHERE item_id = %(item)s AND annotator_id = %(user)s AND status = 'CLAIMED' RETURNING id
+), kept AS (
+    UPDATE annotation_annotation
+    SET payload = %(payload)s::jsonb, comment = %(comment)s, seconds = greatest(seconds, %(seconds)s),
+        revision = revision + 1, saved_at = statement_timestamp()
+    WHERE item_id = %(item)s AND annotator_id = %(user)s AND status = 'DRAFT' AND revision = %(revision)s
+      AND (EXISTS (SELECT FROM held)
+        OR NOT EXISTS (SELECT FROM annotation_item WHERE id = %(item)s AND status = 'WITHDRAWN'))
+    RETURNING *
+), made AS (
+    INSERT INTO annotation_annotation (item_id, round_id, project_id, annotator_id, schema_id, guideline_id, status,
+        payload, payload_sha256, comment, seconds, revision, saved_at)
+    SELECT %(item)s, %(round)s, %(project)s, %(user)s, %(schema)s, %(guideline)s, 'DRAFT',
+        %(payload)s::jsonb, '', %(comment)s, %(seconds)s, 1, statement_timestamp()
+    FROM held WHERE %(revision)s = 0
+    ON CONFLICT (item_id, annotator_id) DO NOTHING RETURNING *
+)
+SELECT * FROM kept UNION ALL SELECT * FROM made
+"""
 
 
-@transaction.atomic
 def save_draft(item: Item, *, by: User, raw: Any, revision: int, comment: str = "", seconds: int = 0) -> Annotation:
     """Keeps what is filled in so far as the person's draft, and extends their lease.
 
     `revision` is that of the version which was changed. Raises BadPayload, StaleDraft, and Refused("submitted",
     "lease-lost", "withdrawn"): whoever lost the item keeps the draft that they have and can still save into it.
     """
-    payload = draft_payload(raw, round=item.round, text=item.note.text)
-    holds = _extend(item, by)
-    if not holds:
-        _check_still_there(item)
-    values = {"payload": payload, "comment": comment, "saved_at": timezone.now()}
-    drafts = Annotation.objects.filter(item=item, annotator=by, status=AnnotationStatus.DRAFT, revision=revision)
-    more = {"revision": F("revision") + 1, "seconds": Greatest("seconds", _worked(seconds))}
-    # A draft is made with revision 1, so whoever changed nothing yet has none to update.
-    if revision and drafts.update(**values, **more):
-        return Annotation.objects.get(item=item, annotator=by)
-    return _make_draft(item, by, holds, revision, {**values, "seconds": _worked(seconds)})
+    round = item.round
+    payload = draft_payload(raw, round=round, text=item.note.text)
+    values = {
+        "item": item.pk, "round": round.pk, "project": item.project_id, "schema": round.schema_id, "user": by.pk,
+        "guideline": round.guideline_id, "minutes": round.lease_minutes, "payload": json.dumps(payload),
+        "comment": comment, "seconds": _worked(seconds), "revision": revision,
+    }  # fmt: skip
+    draft = next(iter(Annotation.objects.raw(SAVE_DRAFT, values)), None)
+    return draft or _why_not_kept(item, by)
 
 
-def _make_draft(item: Item, by: User, holds: bool, revision: int, values: dict[str, Any]) -> Annotation:
-    if holds and not revision:
-        with contextlib.suppress(IntegrityError), transaction.atomic():
-            return Annotation.objects.create(**_of(item), annotator=by, revision=1, **values)
-    kept = Annotation.objects.filter(item=item, annotator=by).first()
+def _why_not_kept(item: Item, by: User) -> NoReturn:
+    _check_still_there(item)
+    kept = own_annotation(by, item)
     if kept is None:
         raise Refused("lease-lost", LEASE_LOST)
     if kept.status == AnnotationStatus.SUBMITTED:
@@ -191,7 +207,7 @@ def submit_annotation(
     check_annotate(by, item.round)
     payload = finished_payload(raw, round=item.round, text=item.note.text)
     digest = sha256_json(payload)
-    own = Annotation.objects.filter(item=item, annotator=by).first()
+    own = own_annotation(by, item)
     if own and own.status == AnnotationStatus.SUBMITTED:
         if own.payload_sha256 == digest:
             return own

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -32,6 +32,7 @@ from annotation.progress import own_progress, rounds_with_own_work
 from annotation.quarantine import sentences
 from annotation.rules.work import WITHDRAWN
 from annotation.visibility import is_readable, own_annotations, own_assignments, own_rounds
+from annotation.workbench import item_of, own_annotation
 from clinicalft.access import Refused
 from clinicalft.guards import load, project_page
 from clinicalft.models import Project
@@ -194,9 +195,9 @@ def _round(request: HttpRequest, project: Project, number: int) -> Round:
 
 def _item(request: HttpRequest, project: Project, number: int, item_number: int) -> Item:
     """An item of a round that the person annotates in; 404 for everybody else."""
-    rows = Item.objects.select_related("note", "round__schema")
-    item = load(rows, round__in=own_rounds(request.user, project).filter(number=number), number=item_number)
-    item.project = item.round.project = project
+    item = item_of(request.user, project, number, item_number)  # type: ignore[arg-type]
+    if item is None:
+        raise Http404
     return item
 
 
@@ -253,7 +254,7 @@ def _bench(request: HttpRequest, item: Item, slot: Assignment) -> dict[str, Any]
     """Everything that the workbench shows about one item, and nothing of anybody else."""
     round = item.round
     kind, schema = KINDS[round.kind], round.schema.content
-    own = own_annotations(request.user, round).filter(item=item).first()
+    own = own_annotation(request.user, item)  # type: ignore[arg-type]
     payload = own.payload if own else kind.empty(schema)
     return {
         "project": round.project, "round": round, "item": item, "kind": kind, "schema": schema, "annotation": own,
