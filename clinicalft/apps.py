@@ -1,7 +1,12 @@
+import gc
+
 from django.apps import AppConfig
 
 # Tasks are sent and registered on the current Celery application: it must be ours in every process.
 from clinicalft import celery as celery
+
+# From here until all apps are ready nothing becomes garbage, and looking for it takes a fifth of each process's start.
+gc.disable()
 
 
 class ClinicalftConfig(AppConfig):
@@ -9,3 +14,7 @@ class ClinicalftConfig(AppConfig):
 
     name = "clinicalft"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        gc.freeze()
+        gc.enable()

@@ -9,6 +9,9 @@ from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinicalft.settings")
 
+# Django's checks import every page, which no worker needs; bin/check and the command that migrates make them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+
 app = Celery("clinicalft")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

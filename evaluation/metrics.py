@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from clinicalft.stats.agreement import rater_pairs, summarise
 from clinicalft.stats.discrimination import label_scores
@@ -161,7 +161,7 @@ def mean_of_outputs(
     se = float(np.sqrt(len(sums) / (len(sums) - 1) * (sums @ sums)) / len(scores))
     if se < SMALLEST:
         return replace(estimate, reason="All scores are the same, so no interval can be given.")
-    half = float(stats.t.ppf(0.975, len(sums) - 1)) * se
+    half = float(scipy.stats.t.ppf(0.975, len(sums) - 1)) * se
     return replace(estimate, se=se, low=max(bounds[0], value - half), high=min(bounds[1], value + half))
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from datasketch import MinHash, MinHashLSH
-
 WORDS = 3
 """Words in a shingle: long enough that medical phrases alone make no two notes alike."""
 ALIKE = 0.8
@@ -27,6 +25,9 @@ def near_duplicates(
     are alike to nothing. Memory: the shingles of all texts;
     `beat` is told after each text how many are read.
     """
+    # Here, because it brings scipy along, and few processes ever look for duplicates.
+    from datasketch import MinHash, MinHashLSH
+
     index = MinHashLSH(threshold=CANDIDATES_FROM, num_perm=PERMUTATIONS)
     shingles, sketches = [shingles_of(text) for text in texts], []
     for position, found in enumerate(shingles):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from scipy import stats
+import scipy
 
 from clinicalft.models import WorkStatus
 from clinicalft.stats.intervals import wilson_rate
@@ -63,7 +63,7 @@ def _mean(statistic: str, value: float, se: float | None, n: int, method: str) -
     if se is None:
         why = "One alone tells nothing of the spread." if n < 2 else "Its spread was not reported by the trainer."
         return Estimate(statistic, value, n_items=n, method="mean", reason=why)
-    half = float(stats.t.ppf(0.975, n - 1)) * se
+    half = float(scipy.stats.t.ppf(0.975, n - 1)) * se
     return Estimate(statistic, value, se, value - half, value + half, n_items=n, method=method)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from clinicalft.stats.chance import why_undefined
 from clinicalft.stats.inference import SMALLEST, bootstrapped, linearised
@@ -44,7 +44,7 @@ def krippendorff_alpha(
         return Estimate.undefined(name, reason, n_items=n_items, n_ratings=n_ratings, level=level)
     counts = paired.counts.astype(np.float64)
     if metric == "ordinal":
-        units = sparse.hstack([_coincidences(paired.counts), sparse.csr_array(counts)]).tocsr()
+        units = scipy.sparse.hstack([_coincidences(paired.counts), scipy.sparse.csr_array(counts)]).tocsr()
         compute, influence = _ordinal_alpha(len(patterns.scores)), None
     else:
         distances = metric_distances(metric, patterns.scores)
@@ -138,4 +138,4 @@ def _coincidences(counts: Ints) -> Any:
     n_right = counts[pattern[right], category[right]] - (left == right)
     weight = n_left * n_right / (counts.sum(axis=1)[pattern[left]] - 1)
     cells = category[left] * q + category[right]
-    return sparse.csr_array((weight, (pattern[left], cells)), shape=(len(counts), q * q))
+    return scipy.sparse.csr_array((weight, (pattern[left], cells)), shape=(len(counts), q * q))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from clinicalft.stats.inference import bootstrapped, linearised
 from clinicalft.stats.intervals import BadCounts, Sided, clustered_rate, exact_rate, wilson_rate
@@ -96,7 +96,7 @@ def calibration_error(
         return Estimate.undefined(NAMES[norm], NO_PREDICTIONS, level=level)
     at, rows = _bin_of(p, bins), np.arange(len(p))
     cells = (np.concatenate([np.ones(len(p)), p - y]), (np.tile(rows, 2), np.concatenate([at, at + bins])))
-    units = sparse.csr_array(cells, shape=(len(p), 2 * bins))
+    units = scipy.sparse.csr_array(cells, shape=(len(p), 2 * bins))
     estimate = bootstrapped(
         NAMES[norm], units, np.ones(len(p), dtype=np.int64), partial(_error, norm=norm), seed=seed, cluster=groups,
         floor=0.0, level=level, method=f"{bins} bins of equal width",

@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from clinicalft.stats.alpha import alpha_influence, fixed_alpha, krippendorff_alpha
 from clinicalft.stats.chance import NO_DATA, NO_PAIRS
@@ -193,11 +193,11 @@ def _set_alpha(table: _SetTable, metric: SetMetric, *, clustered: bool, seed: in
         return Estimate.undefined(name, reason, n_items=n_items, n_ratings=table.n_ratings, level=level)
     item, rater = np.nonzero(table.codes != MISSING)
     cells = (np.ones(len(item)), (item, table.codes[item, rater]))
-    counts = sparse.csr_array(cells, shape=(n_items, n_sets))
+    counts = scipy.sparse.csr_array(cells, shape=(n_items, n_sets))
     within, ones = table.disagreement_within(metric), np.ones(n_items, dtype=np.int64)
     cluster, method = table.cluster if clustered else None, f"Krippendorff, {metric} distance"
     if n_sets <= BOOTSTRAP_SETS:
-        units = sparse.hstack([sparse.csr_array(within[:, None]), counts]).tocsr()
+        units = scipy.sparse.hstack([scipy.sparse.csr_array(within[:, None]), counts]).tocsr()
         compute = fixed_alpha(table.distances_from(slice(None), metric))
         estimate = bootstrapped(name, units, ones, compute, seed=seed, cluster=cluster, level=level, method=method)
     else:
@@ -251,4 +251,4 @@ def _members(sets: list[frozenset[str]]) -> Any:
     column: dict[str, int] = {}
     cells = [(row, column.setdefault(label, len(column))) for row, one in enumerate(sets) for label in sorted(one)]
     at = np.array(cells, dtype=np.int64).reshape(-1, 2)
-    return sparse.csr_array((np.ones(len(at), dtype=np.int64), at.T), shape=(len(sets), max(len(column), 1)))
+    return scipy.sparse.csr_array((np.ones(len(at), dtype=np.int64), at.T), shape=(len(sets), max(len(column), 1)))

@@ -6,7 +6,7 @@ from math import ceil, sqrt
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from clinicalft.stats.intervals import BadCounts, exact_rate, required_n, wilson_rate
 from clinicalft.stats.ratings import Floats
@@ -74,7 +74,7 @@ def fisher_p(a: int, m: int, b: int, n: int) -> float | None:
             raise BadCounts(f"{events} events cannot happen in {items} items.")
     if not m or not n:
         return None
-    return float(stats.fisher_exact([[a, m - a], [b, n - b]])[1])
+    return float(scipy.stats.fisher_exact([[a, m - a], [b, n - b]])[1])
 
 
 def adjusted(p_values: Sequence[float], correction: Correction = "holm") -> Floats:
@@ -143,7 +143,7 @@ def n_to_detect(p1: float, p2: float, *, power: float = 0.8, alpha: float = 0.05
             raise BadCounts(f"{rate:g} is not a rate between 0 and 1; 2% is 0.02.")
     if p1 == p2:
         raise BadCounts("Two equal rates cannot be told apart, whatever the number of items.")
-    z = stats.norm.ppf(1 - alpha / comparisons / 2) + stats.norm.ppf(power)
+    z = scipy.stats.norm.ppf(1 - alpha / comparisons / 2) + scipy.stats.norm.ppf(power)
     return ceil(float(z) ** 2 * (p1 * (1 - p1) + p2 * (1 - p2)) / (p1 - p2) ** 2)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from math import sqrt
 
 import numpy as np
-from scipy import sparse, stats
+import scipy
 
 from clinicalft.stats.inference import NO_SPREAD, bootstrapped
 from clinicalft.stats.intervals import BadCounts, clustered_rate, exact_rate
@@ -68,7 +68,7 @@ def label_scores(
     names = sorted({one for row in (*reference, *answer) for one in row}) if labels is None else list(labels)
     groups, n, q = cluster_numbers(cluster, len(reference)), len(reference), len(names)
     wanted, given = _membership(reference, names), _membership(answer, names)
-    units = sparse.hstack([wanted * given, given, wanted]).tocsr()  # hits, answered, in the reference: by label
+    units = scipy.sparse.hstack([wanted * given, given, wanted]).tocsr()  # hits, answered, in the reference: by label
     reason = NO_REFERENCE if not n else "" if units.nnz else NO_LABEL
 
     def scored(name: str, score: str, picked: Ints) -> Estimate:
@@ -125,7 +125,7 @@ def auroc(
     if groups is not None:
         values, at = np.unique(x, return_inverse=True)
         column = at + len(values) * (y == 0)
-        units = sparse.csr_array((np.ones(n), (np.arange(n), column)), shape=(n, 2 * len(values)))
+        units = scipy.sparse.csr_array((np.ones(n), (np.arange(n), column)), shape=(n, 2 * len(values)))
         found = bootstrapped(
             "auroc", units, np.ones(n, dtype=np.int64), _area, seed=seed, cluster=groups, floor=0.0, level=level,
             method="Mann-Whitney",
@@ -155,9 +155,9 @@ def hanley_mcneil_se(score: Sequence[float], outcome: Sequence[bool | int]) -> f
 
 def _delong(positive: Floats, negative: Floats, level: float) -> Estimate:
     m, n = len(positive), len(negative)
-    ranks = stats.rankdata(np.concatenate([positive, negative]))
-    above = (ranks[:m] - stats.rankdata(positive)) / n  # of the negatives, the share below each positive
-    below = 1 - (ranks[m:] - stats.rankdata(negative)) / m
+    ranks = scipy.stats.rankdata(np.concatenate([positive, negative]))
+    above = (ranks[:m] - scipy.stats.rankdata(positive)) / n  # of the negatives, the share below each positive
+    below = 1 - (ranks[m:] - scipy.stats.rankdata(negative)) / m
     area = float(above.mean())
     estimate = Estimate("auroc", area, level=level, n_items=m + n, n_ratings=m + n, method="DeLong, normal interval")
     if m < 2 or n < 2:
@@ -165,7 +165,7 @@ def _delong(positive: Floats, negative: Floats, level: float) -> Estimate:
     se = sqrt(float(above.var(ddof=1)) / m + float(below.var(ddof=1)) / n)
     if not se:
         return replace(estimate, reason=NO_SPREAD)
-    margin = float(stats.norm.ppf((1 + level) / 2)) * se
+    margin = float(scipy.stats.norm.ppf((1 + level) / 2)) * se
     return replace(estimate, se=se, low=max(0.0, area - margin), high=min(1.0, area + margin))
 
 
@@ -202,12 +202,12 @@ def _share(name: str, outcome: Floats, among: Floats, groups: Ints | None, level
     return clustered_rate(outcome[chosen].astype(int).tolist(), groups[chosen].tolist(), level=level).renamed(name)
 
 
-def _membership(rows: Labels, names: Sequence[str]) -> sparse.csr_array:
+def _membership(rows: Labels, names: Sequence[str]) -> "scipy.sparse.csr_array":
     """Outputs x labels, 1 where the output has the label."""
     column = {name: at for at, name in enumerate(names)}
     cells = [(row, column[one]) for row, found in enumerate(rows) for one in set(found) if one in column]
     at = np.array(cells, dtype=np.int64).reshape(-1, 2)
-    return sparse.csr_array((np.ones(len(at)), at.T), shape=(len(rows), len(names)))
+    return scipy.sparse.csr_array((np.ones(len(at)), at.T), shape=(len(rows), len(names)))
 
 
 def _checked(score: Sequence[float], outcome: Sequence[bool | int]) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+import scipy
 
 from clinicalft.stats.chance import quadratic_weights
 from clinicalft.stats.cohen import cohen_kappa
@@ -76,7 +76,11 @@ def mix_drift(
             Estimate(name, value, level=level, n_items=n + m, n_ratings=n + m, method=method, reason=reason)
         )
     used = a + b > 0
-    p = float(stats.chi2_contingency(np.array([a[used], b[used]]), correction=False)[1]) if used.sum() > 1 else None
+    p = (
+        float(scipy.stats.chi2_contingency(np.array([a[used], b[used]]), correction=False)[1])
+        if used.sum() > 1
+        else None
+    )
     return MixDrift(estimates[0], estimates[1], bands[0], bands[1], p)
 
 
@@ -120,13 +124,13 @@ def _psi(a: Ints, b: Ints) -> Floats:
     p, q = (one.astype(np.float64) for one in (np.broadcast_to(a, b.shape), b))
     half = 0.5 * ((p == 0) != (q == 0)).any(axis=1, keepdims=True)
     p, q = ((one + half) / (one + half).sum(axis=1, keepdims=True) for one in (p, q))
-    return np.asarray((special.rel_entr(p, q) + special.rel_entr(q, p)).sum(axis=1), dtype=np.float64)
+    return np.asarray((scipy.special.rel_entr(p, q) + scipy.special.rel_entr(q, p)).sum(axis=1), dtype=np.float64)
 
 
 def _js(a: Ints, b: Ints) -> Floats:
     p, q = (one / one.sum(axis=1, keepdims=True) for one in (np.broadcast_to(a, b.shape), b))
     middle = (p + q) / 2
-    divergence = (special.rel_entr(p, middle) + special.rel_entr(q, middle)).sum(axis=1) / 2 / np.log(2)
+    divergence = (scipy.special.rel_entr(p, middle) + scipy.special.rel_entr(q, middle)).sum(axis=1) / 2 / np.log(2)
     return np.asarray(np.sqrt(np.maximum(0.0, divergence)), dtype=np.float64)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from clinicalft.stats.chance import NO_DATA
 from clinicalft.stats.cohen import NOT_IDENTIFIED
@@ -95,7 +95,7 @@ def _limits(s: _Squares, form: str, icc: float, level: float) -> list[float]:
     if form == "3":
         rest, df_rest = s.error, df * (s.k - 1)
     tail, ratio = (1 + level) / 2, s.items / rest
-    ends = (ratio / stats.f.ppf(tail, df, df_rest), ratio * stats.f.ppf(tail, df_rest, df))
+    ends = (ratio / scipy.stats.f.ppf(tail, df, df_rest), ratio * scipy.stats.f.ppf(tail, df_rest, df))
     return [float((end - 1) / (end + s.k - 1)) for end in ends]
 
 
@@ -110,7 +110,7 @@ def _absolute_limits(s: _Squares, icc: float, level: float) -> list[float]:
     spread = k * s.raters + (k * n - k - n) * s.error
     # Close to no degrees of freedom the quantiles overflow: then there are no limits.
     with np.errstate(all="ignore"):
-        down, up = stats.f.ppf(tail, n - 1, df), stats.f.ppf(tail, df, n - 1)
+        down, up = scipy.stats.f.ppf(tail, n - 1, df), scipy.stats.f.ppf(tail, df, n - 1)
         low = n * (s.items - down * s.error) / (down * spread + n * s.items)
         high = n * (up * s.items - s.error) / (spread + n * up * s.items)
     return [float(low), float(high)] if np.isfinite([low, high]).all() else []

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import sparse, stats
+import scipy
 
 from clinicalft.stats.ratings import ClusterCounts, Floats, Ints
 from clinicalft.stats.results import Estimate
@@ -119,9 +119,9 @@ def bootstrapped(
     if cluster is not None:
         groups = int(cluster.max()) + 1
         cells = (np.ones(len(cluster)), (cluster, np.arange(len(cluster))))
-        membership = sparse.csr_array(cells, shape=(groups, len(cluster)))
+        membership = scipy.sparse.csr_array(cells, shape=(groups, len(cluster)))
         units, size, what = membership @ units, np.ones(groups, dtype=np.int64), "clusters"
-    if sparse.issparse(units) and units.shape[0] * units.shape[1] <= BLOCK:
+    if scipy.sparse.issparse(units) and units.shape[0] * units.shape[1] <= BLOCK:
         units = units.toarray()  # several times faster to multiply, and still small
     n, replicates = int(size.sum()), REPLICATES if len(size) <= MANY_UNITS else REPLICATES // 4
     method = f"{method}, bootstrap SE over {n} {what}, {replicates} replicates, seed {seed}"
@@ -145,7 +145,7 @@ def bootstrapped(
 def _quantile(level: float, df: int | None) -> float:
     """How many standard errors a two-sided interval reaches: of t with `df` degrees of freedom, or normal (None)."""
     tail = (1 + level) / 2
-    return float(stats.norm.ppf(tail) if df is None else stats.t.ppf(tail, df))
+    return float(scipy.stats.norm.ppf(tail) if df is None else scipy.stats.t.ppf(tail, df))
 
 
 def _limits(value: float, margin: float, log_scale: bool, floor: float | None) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from clinicalft.stats.ratings import cluster_numbers
 from clinicalft.stats.results import Estimate
@@ -43,7 +43,7 @@ def wilson_rate(k: int, n: int, *, level: float = 0.95) -> Estimate:
     _check_counts(k, n)
     if n == 0:
         return Estimate.undefined("rate", NOTHING_SEEN, level=level)
-    z, p = float(stats.norm.ppf((1 + level) / 2)), k / n
+    z, p = float(scipy.stats.norm.ppf((1 + level) / 2)), k / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
@@ -119,7 +119,9 @@ def clustered_rate(
         se = float(np.sqrt(n_clusters / (n_clusters - 1) * (sums @ sums))) / n
         effect = se**2 / (p * (1 - p) / n)
         tail = 0.5 + level / 2 if sided == "two" else level
-        effective = n / max(effect, 1e-9) * float(stats.t.ppf(tail, n - 1) / stats.t.ppf(tail, n_clusters - 1)) ** 2
+        effective = (
+            n / max(effect, 1e-9) * float(scipy.stats.t.ppf(tail, n - 1) / scipy.stats.t.ppf(tail, n_clusters - 1)) ** 2
+        )
     else:
         effect = 1 + (float(sizes @ sizes) / n - 1) * icc
         effective = n / effect
@@ -162,8 +164,8 @@ def more_needed(k: float, n: float, target: float, *, rate: float = 0.0, level: 
 def _exact_limits(k: float, n: float, sided: Sided, level: float) -> tuple[float, float]:
     """Clopper-Pearson limits; k and n need not be whole numbers."""
     error = (1 - level) / 2 if sided == "two" else 1 - level
-    low = 0.0 if sided == "upper" or k <= 0 else float(stats.beta.ppf(error, k, n - k + 1))
-    high = 1.0 if sided == "lower" or k >= n else float(stats.beta.ppf(1 - error, k + 1, n - k))
+    low = 0.0 if sided == "upper" or k <= 0 else float(scipy.stats.beta.ppf(error, k, n - k + 1))
+    high = 1.0 if sided == "lower" or k >= n else float(scipy.stats.beta.ppf(1 - error, k + 1, n - k))
     return low, high
 
 

@@ -6,7 +6,7 @@ from itertools import combinations_with_replacement
 from math import ceil, exp, inf, lgamma, sqrt
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from clinicalft.stats.intervals import required_n, wilson_rate
 from clinicalft.stats.ratings import Floats, Ints
@@ -89,7 +89,7 @@ def half_width(assumed: Assumed, n_items: int, *, level: float = 0.95) -> float 
     patients = int(n_items / assumed.per_patient)
     if patients < 2:
         return None
-    return float(stats.t.ppf((1 + level) / 2, patients - 1)) * item_spread(assumed) / sqrt(n_items)
+    return float(scipy.stats.t.ppf((1 + level) / 2, patients - 1)) * item_spread(assumed) / sqrt(n_items)
 
 
 def items_for_half_width(assumed: Assumed, wanted: float, *, level: float = 0.95) -> int | None:
@@ -115,7 +115,7 @@ def _fewest(spread: float, per_patient: float, wanted: float, level: float) -> i
 
     def width(n: int) -> float:
         patients = int(n / per_patient)
-        return inf if patients < 2 else float(stats.t.ppf((1 + level) / 2, patients - 1)) * spread / sqrt(n)
+        return inf if patients < 2 else float(scipy.stats.t.ppf((1 + level) / 2, patients - 1)) * spread / sqrt(n)
 
     short, enough = 1, MOST_ITEMS
     if width(enough) > wanted:
@@ -161,7 +161,7 @@ def _passed(
         is_passed = (kappa > gate.threshold) & (n_paired >= gate.min_items) & (rarest >= gate.min_rarest)
         if gate.strict:
             variance = (drawn * (x - kappa[:, None]) ** 2).sum(axis=1) / (effective * (effective - 1))
-            lower = kappa - stats.t.ppf(0.95, effective - 1) * np.sqrt(variance)
+            lower = kappa - scipy.stats.t.ppf(0.95, effective - 1) * np.sqrt(variance)
             is_passed &= lower > gate.threshold
     return int(is_passed.sum())
 
@@ -204,7 +204,7 @@ def outputs_to_pass(rate: float, target: float, *, chance: float = 0.8, design_e
         return None
     for k in range(201):
         n = required_n(k, target)
-        if float(stats.binom.cdf(k, n, rate)) >= chance:
+        if float(scipy.stats.binom.cdf(k, n, rate)) >= chance:
             return ceil(n * design_effect)
     return None
 
@@ -214,7 +214,7 @@ def _patterns(assumed: Assumed) -> tuple[Ints, Floats]:
     """Every vector of category counts that a rated item can show (rows), and its probability under the model."""
     shares, q = np.array(assumed.shares), len(assumed.shares)
     given = [assumed.n_raters] if assumed.missing == 0 else range(1, assumed.n_raters + 1)
-    present = {r: float(stats.binom.pmf(r, assumed.n_raters, 1 - assumed.missing)) for r in given}
+    present = {r: float(scipy.stats.binom.pmf(r, assumed.n_raters, 1 - assumed.missing)) for r in given}
     right = sqrt(assumed.kappa)
     reported = (1 - right) * shares[None, :] + right * np.eye(q)  # true category x category given
     rows, weights = [], []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from scipy import stats
+import scipy
 
 from clinicalft.stats.intervals import BadCounts
 from clinicalft.stats.results import Estimate
@@ -56,11 +56,11 @@ def _limits(n_first: int, n_second: int, n_both: int, error: float) -> tuple[int
 
     def is_small_enough(total: int) -> bool:
         """Whether an overlap of `n_both` or more is likely enough: less so the larger the total."""
-        return bool(stats.hypergeom.sf(n_both - 1, total, n_first, n_second) > error / 2)
+        return bool(scipy.stats.hypergeom.sf(n_both - 1, total, n_first, n_second) > error / 2)
 
     def is_large_enough(total: int) -> bool:
         """Whether an overlap of `n_both` or less is likely enough: more so the larger the total."""
-        return bool(stats.hypergeom.cdf(n_both, total, n_first, n_second) > error / 2)
+        return bool(scipy.stats.hypergeom.cdf(n_both, total, n_first, n_second) > error / 2)
 
     low = n_found if is_large_enough(n_found) else _turning_point(n_found, is_large_enough)
     if not n_both:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy
 
 from clinicalft.stats.intervals import BadCounts
 from clinicalft.stats.ratings import Floats
@@ -131,7 +131,7 @@ def repeated_test_error(bounds: Sequence[float]) -> float:
     for look, bound in enumerate(bounds, start=1):
         reach = bound * sqrt(look)
         after = nodes * reach
-        mass = weights * reach * (stats.norm.pdf(after[:, None] - sums[None, :]) @ mass)
+        mass = weights * reach * (scipy.stats.norm.pdf(after[:, None] - sums[None, :]) @ mass)
         sums = after
     return float(1 - mass.sum())
 
@@ -153,12 +153,12 @@ def obrien_fleming_constant(looks: int, *, alpha: float = 0.05) -> float:
 
 
 def _constant(bounds: Callable[[float], list[float]], alpha: float) -> float:
-    return float(optimize.brentq(lambda c: repeated_test_error(bounds(c)) - alpha, 0.5, 10, xtol=1e-10))
+    return float(scipy.optimize.brentq(lambda c: repeated_test_error(bounds(c)) - alpha, 0.5, 10, xtol=1e-10))
 
 
 def _mixture(logarithms: Floats) -> float:
     """The mean of exp(logarithms), in logarithms until the end."""
-    return exp(min(LARGEST, float(special.logsumexp(logarithms)) - log(len(logarithms))))
+    return exp(min(LARGEST, float(scipy.special.logsumexp(logarithms)) - log(len(logarithms))))
 
 
 def _check_events(*counts: int) -> None:

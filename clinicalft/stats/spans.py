@@ -10,9 +10,8 @@ from functools import cached_property, partial
 from itertools import combinations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from clinicalft.stats.agreement import summarise
 from clinicalft.stats.inference import bootstrapped
@@ -354,8 +353,8 @@ def _one_to_one(first: Ints, second: Ints, n: int, *, half: bool) -> Ints:
     if not fits.any():
         return _by_document(np.zeros(0, dtype=np.int64), first[:, 0], second[:, 0], n)
     cells = (np.ones(int(fits.sum()), dtype=np.int8), (left[fits], right[fits]))
-    graph = sparse.csr_matrix(cells, shape=(len(first), len(second)))
-    partner = maximum_bipartite_matching(graph, perm_type="column")
+    graph = scipy.sparse.csr_matrix(cells, shape=(len(first), len(second)))
+    partner = scipy.sparse.csgraph.maximum_bipartite_matching(graph, perm_type="column")
     return _by_document(first[partner >= 0, 0], first[:, 0], second[:, 0], n)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from annotation.deid.faults import DeidError
 from annotation.deid.spans import Span
@@ -97,12 +97,12 @@ def calibrate(probabilities: Sequence[float], gold: Sequence[int], recall_target
 
 def _miss_limit(k: int, n: int) -> float:
     """The 95% upper limit of the share of further identifiers below the k-th smallest of n."""
-    return float(stats.beta.ppf(LEVEL, k, n - k + 1))
+    return float(scipy.stats.beta.ppf(LEVEL, k, n - k + 1))
 
 
 def _largest_k(n: int, target: float) -> int:
     ranks = np.arange(1, n + 1)
-    return int((1 - stats.beta.ppf(LEVEL, ranks, n - ranks + 1) >= target).sum())
+    return int((1 - scipy.stats.beta.ppf(LEVEL, ranks, n - ranks + 1) >= target).sum())
 
 
 def write_calibration(folder: Path, calibration: Calibration, *, model: str, source: str) -> None:
