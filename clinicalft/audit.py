@@ -1,11 +1,10 @@
 """The only writer of audit events, and the proof that nobody changed them."""
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models
-
-from clinicalft.models import AuditEvent
 
 if TYPE_CHECKING:
     from clinicalft.models import User
@@ -13,22 +12,24 @@ if TYPE_CHECKING:
 SYSTEM = "ClinicalFT"
 
 
-def record(act: str, obj: models.Model, *, by: "User | None", reason: str = "", **detail: Any) -> AuditEvent:
+# By hand, because every act needs it: the ORM takes three times as long. A trigger chains the row (migration 0002).
+RECORD = """
+INSERT INTO clinicalft_auditevent (chain, actor_id, actor_name, act, object_type, object_id, reason, detail,
+    previous, digest)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', '')
+"""
+
+
+def record(act: str, obj: models.Model, *, by: "User | None", reason: str = "", **detail: Any) -> None:
     """Writes that `by` did `act` to `obj`, inside the caller's transaction; `by=None` is the system itself.
 
     `detail` holds numbers, codes and ids, never note text. The chain is that of the object's project.
     """
     project_id = obj.pk if obj._meta.model_name == "project" else getattr(obj, "project_id", None)
-    return AuditEvent.objects.create(
-        chain=project_id or 0,
-        actor_id=by.pk if by else None,
-        actor_name=by.name if by else SYSTEM,
-        act=act,
-        object_type=obj._meta.label,
-        object_id=obj.pk,
-        reason=reason,
-        detail=detail,
-    )
+    actor = (by.pk, by.name) if by else (None, SYSTEM)
+    values = [project_id or 0, *actor, act, obj._meta.label, obj.pk, reason, json.dumps(detail)]
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, values)
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def submit_annotation(
     to a lease that ran out still gets in while another place of it is free. The same answer sent twice is one answer.
     Raises BadPayload, StaleDraft, and Refused("submitted", "lease-lost", "round-closed").
     """
-    item.status = Item.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=item.pk)
+    item.status = _lock(item)
     check_annotate(by, item.round)
     payload = finished_payload(raw, round=item.round, text=item.note.text)
     digest = sha256_json(payload)
@@ -226,6 +226,14 @@ def submit_annotation(
         advance(item, ItemStatus.COMPLETE, by=by, act="ITEM_COMPLETE")
     audit.record("ANNOTATION_SUBMIT", own, by=by, item=item.pk, sha256=digest)
     return own
+
+
+def _lock(item: Item) -> str:
+    """Makes others who submit or withdraw this item wait for the end of the transaction; returns its status."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT status FROM annotation_item WHERE id = %s FOR NO KEY UPDATE", [item.pk])
+        status: str = cursor.fetchone()[0]
+    return status
 
 
 # One statement: the slot that I hold, else a free one of the same item, becomes SUBMITTED; is that item still open for
@@ -275,7 +283,7 @@ def skip_item(item: Item, *, by: User, reason: str, comment: str = "") -> Skip:
         if holds:
             report_identifier(item, by=by, comment=comment)
     else:
-        Item.objects.select_for_update(no_key=True).get(pk=item.pk)
+        _lock(item)
         free = {"status": AssignmentStatus.WAITING, "annotator": None, "leased_until": None, "claimed_at": None}
         holds = bool(mine.update(**free))
     if not holds:

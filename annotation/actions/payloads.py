@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from django.db import connection
+
 from annotation.kinds import KINDS, Term
-from annotation.models import Code, Round
+from annotation.models import Round
+
+CODES = "SELECT code, description, is_billable FROM annotation_code WHERE code_set = %s AND code = ANY(%s)"
 
 
 def finished_payload(raw: Any, *, round: Round, text: str) -> dict[str, Any]:
@@ -20,6 +24,6 @@ def _known(raw: Any, round: Round) -> dict[str, Term]:
     codes = KINDS[round.kind].codes(raw)
     if not codes:
         return {}
-    found = Code.objects.filter(code_set=round.schema.content["code_set"], code__in=codes)
-    rows = found.values_list("code", "description", "is_billable")
-    return {code: Term(description, not is_billable) for code, description, is_billable in rows}
+    with connection.cursor() as cursor:
+        cursor.execute(CODES, [round.schema.content["code_set"], sorted(codes)])
+        return {code: Term(description, not is_billable) for code, description, is_billable in cursor.fetchall()}

@@ -18,7 +18,9 @@ REFUSED = (InternalError, ProgrammingError)
 
 def some_events(n: int = 5) -> list[AuditEvent]:
     cast = make_cast()
-    return [audit.record("TEST", cast.project, by=cast.lea, number=number) for number in range(n)]
+    for number in range(n):
+        audit.record("TEST", cast.project, by=cast.lea, number=number)
+    return list(AuditEvent.objects.filter(act="TEST").order_by("-id")[:n])[::-1]
 
 
 def as_owner(sql: str, *args: object) -> None:
