@@ -1,12 +1,12 @@
 """Questions about a person: may they do this here, and the one exception that says why not. No HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clinicalft.roles import ROLES, Permission
 
 if TYPE_CHECKING:
-    from clinicalft.models import Membership, Project, User
+    from clinicalft.models import Project, User
 
 
 class Refused(Exception):
@@ -23,23 +23,31 @@ def role_names(user: "User", project: "Project | None" = None) -> frozenset[str]
     if not user.is_authenticated or not user.is_active:
         return frozenset()
     names = set(user.site_roles)
-    membership = membership_of(user, project) if project is not None else None
-    if membership is not None:
-        names.update(membership.roles)
+    if project is not None:
+        names.update(_roles_in(user, project))
     return frozenset(names)
 
 
-def membership_of(user: "User", project: "Project") -> "Membership | None":
-    """The membership of `user` in `project`, read once per user object; None for a stranger."""
-    if "memberships_by_project" not in user.__dict__:
-        user.__dict__["memberships_by_project"] = {m.project_id: m for m in user.memberships.all()}
-    found: Membership | None = user.__dict__["memberships_by_project"].get(project.pk)
+def _roles_in(user: "User", project: "Project") -> Sequence[str]:
+    """The roles of `user` in `project`, read once per user object; none for a stranger."""
+    here: dict[int, Sequence[str]] = user.__dict__.get("roles_here", {})
+    if project.pk in here:
+        return here[project.pk]
+    if "roles_by_project" not in user.__dict__:
+        user.__dict__["roles_by_project"] = dict(user.memberships.values_list("project_id", "roles"))
+    found: Sequence[str] = user.__dict__["roles_by_project"].get(project.pk, ())
     return found
+
+
+def remember_roles(user: "User", project: "Project", roles: Sequence[str]) -> None:
+    """For whoever has read the roles of `user` in `project` together with it: they are not asked for again."""
+    user.__dict__["roles_here"] = {project.pk: roles}
 
 
 def forget_memberships(user: "User") -> None:
     """Call after a membership of `user` changed, when the same object goes on being used."""
-    user.__dict__.pop("memberships_by_project", None)
+    user.__dict__.pop("roles_here", None)
+    user.__dict__.pop("roles_by_project", None)
 
 
 def permissions_of(user: "User", project: "Project | None" = None) -> frozenset[Permission]:

@@ -10,9 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
-from clinicalft.access import Refused, has_permission, role_names
+from clinicalft.access import Refused, has_permission, remember_roles, role_names
 from clinicalft.crypto import Undecipherable
-from clinicalft.models import Project
+from clinicalft.models import Project, User
 from clinicalft.roles import Permission
 
 View = Callable[..., HttpResponse]
@@ -30,8 +30,8 @@ def project_page(permission: Permission, *methods: str) -> Callable[[View], View
         @require_http_methods(list(methods) or ["GET"])
         @wraps(view)
         def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponse:
-            project = get_object_or_404(Project, slug=slug)
-            if not role_names(request.user, project):  # type: ignore[arg-type]
+            project = _project_of(request.user, slug)  # type: ignore[arg-type]
+            if project is None or not role_names(request.user, project):  # type: ignore[arg-type]
                 raise Http404
             if not has_permission(request.user, permission, project):  # type: ignore[arg-type]
                 raise PermissionDenied
@@ -42,6 +42,21 @@ def project_page(permission: Permission, *methods: str) -> Callable[[View], View
         return guarded
 
     return decorate
+
+
+# Every page of a project begins with this: the project, and the roles that the person holds in it, if any.
+PROJECT_OF = """
+SELECT project.*, member.roles AS roles_held FROM clinicalft_project project
+LEFT JOIN clinicalft_membership member ON member.project_id = project.id AND member.user_id = %s
+WHERE project.slug = %s
+"""
+
+
+def _project_of(user: User, slug: str) -> Project | None:
+    project = next(iter(Project.objects.raw(PROJECT_OF, [user.pk, slug])), None)
+    if project is not None:
+        remember_roles(user, project, project.roles_held or ())  # type: ignore[attr-defined]
+    return project
 
 
 def site_page(permission: Permission | None, *methods: str) -> Callable[[View], View]:
