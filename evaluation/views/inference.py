@@ -197,22 +197,30 @@ def _progress_context(request: HttpRequest, project: Project, pair: list[Inferen
     }
 
 
-def _state(request: HttpRequest, inference: Inference) -> dict[str, Any]:
+def counts_of(inference: Inference) -> dict[str, Any]:
+    """What came of an inference so far: answers, how many are cut, held back or equal to the reference, the share of
+    these as an Estimate, and the mean log-probability of a token; None where there is none to count."""
     counts = inference.outputs.aggregate(
         n=Count("pk"), n_compared=Count("pk", filter=Q(is_match__isnull=False)),
         n_match=Count("pk", filter=Q(is_match=True)),
         n_held=Count("pk", filter=held(Output.objects.all())), n_cut=Count("pk", filter=Q(finish="length")),
         n_logprobs=Count("logprob"), sum_logprobs=Sum("logprob"), n_scored=Sum(_n_scored()),
     )  # fmt: skip
-    expected = inference.forecast.get("seconds")
+    return {
+        **counts,
+        "mean_logprob": counts["sum_logprobs"] / counts["n_scored"] if counts["n_scored"] else None,
+        "match": exact_rate(counts["n_match"], counts["n_compared"]) if counts["n_compared"] else None,
+    }
+
+
+def _state(request: HttpRequest, inference: Inference) -> dict[str, Any]:
+    counts, expected = counts_of(inference), inference.forecast.get("seconds")
     return {
         "row": inference,
         **counts,
         "n_miss": counts["n_compared"] - counts["n_match"],
-        "mean_logprob": counts["sum_logprobs"] / counts["n_scored"] if counts["n_scored"] else None,
         "expected": expected / inference.forecast["n_systems"] if expected is not None else None,
         "match_href": f"?of={inference.number}&pick=match",
-        "match": exact_rate(counts["n_match"], counts["n_compared"]) if counts["n_compared"] else None,
         "why_not_cancel": why_not(check_cancel_inference, request.user, inference),
         "why_not_resume": why_not(check_resume_inference, request.user, inference),
     }

@@ -3,17 +3,15 @@ from dataclasses import fields
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Count, Q
 
 from clinicalft.access import Refused
 from clinicalft.management.named import numbered, person_who_may, project_named
 from clinicalft.management.waiting import follow
 from clinicalft.models import WorkStatus
 from clinicalft.roles import Permission
-from clinicalft.stats.intervals import exact_rate
 from evaluation.actions.inference import start_inference
-from evaluation.models import Inference, Output
-from evaluation.visibility import held
+from evaluation.models import Inference
+from evaluation.views.inference import counts_of
 from training.engine.config import GenerateConfig
 from training.models import Adapter, Dataset, Split
 
@@ -67,11 +65,10 @@ class Command(BaseCommand):
         if options["wait"]:
             for inference in made:
                 follow(inference, f"inference {inference.number} of {inference.system}", self.stderr.write)
-        found = [summary(inference) for inference in made]
         if options["json"]:
-            self.stdout.write(json.dumps({"project": project.slug, "inferences": found}))
+            self.stdout.write(json.dumps({"project": project.slug, "inferences": [summary(row) for row in made]}))
         else:
-            self.stdout.write("\n".join(map(sentence, found)))
+            self.stdout.write("\n".join(map(sentence, made)))
         ended_badly = [row for row in made if row.is_finished and row.status != WorkStatus.DONE]
         if ended_badly:
             raise CommandError(ended_badly[0].error or "The inference was cancelled.")
@@ -79,23 +76,26 @@ class Command(BaseCommand):
 
 def summary(inference: Inference) -> dict[str, Any]:
     """What came of an inference so far, for programs."""
-    counts = inference.outputs.aggregate(
-        n_answers=Count("pk"), n_compared=Count("pk", filter=Q(is_match__isnull=False)),
-        n_right=Count("pk", filter=Q(is_match=True)), n_held=Count("pk", filter=held(Output.objects.all())),
-    )  # fmt: skip
+    counts = counts_of(inference)
     return {
         "number": inference.number, "arm": inference.arm, "system": inference.system, "status": inference.status,
-        "error": inference.error, "n_examples": inference.n_total, **counts,
+        "error": inference.error, "n_examples": inference.n_total, "n_answers": counts["n"],
+        "n_held": counts["n_held"], "n_cut": counts["n_cut"], "n_compared": counts["n_compared"],
+        "n_right": counts["n_match"], "mean_logprob": counts["mean_logprob"],
     }  # fmt: skip
 
 
-def sentence(found: dict[str, Any]) -> str:
+def sentence(inference: Inference) -> str:
     """What came of an inference so far, for people."""
-    state = WorkStatus(found["status"]).label.lower()
-    said = f"Inference {found['number']}, {found['system']}: {state}, {found['n_answers']} of {found['n_examples']}"
-    said += f" answers, {found['n_held']} held back." if found["n_held"] else " answers."
-    if not found["n_compared"]:
-        return said
-    rate = exact_rate(found["n_right"], found["n_compared"])
-    limits = f"{rate.value:.1%}, 95 % limits {rate.low:.1%} to {rate.high:.1%}, {rate.method}"
-    return f"{said} {found['n_right']} of {found['n_compared']} are equal to the reference ({limits})."
+    counts = counts_of(inference)
+    rate = counts["match"]
+    said = f"{inference}, {inference.system}: {inference.get_status_display().lower()}, {counts['n']} of"
+    said += f" {inference.n_total} answers"
+    said += f", {counts['n_held']} held back" if counts["n_held"] else ""
+    said += f", {counts['n_cut']} cut off." if counts["n_cut"] else "."
+    if rate:
+        limits = f"{rate.value:.1%}, 95 % limits {rate.low:.1%} to {rate.high:.1%}, {rate.method}"
+        said += f" {counts['n_match']} of {counts['n_compared']} are equal to the reference ({limits})."
+    if counts["mean_logprob"] is not None:
+        said += f" Mean log-probability of a token: {counts['mean_logprob']:.3f}."
+    return said
