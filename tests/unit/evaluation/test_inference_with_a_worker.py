@@ -1,11 +1,11 @@
 """Inference on a real Celery worker with the real engine: answers arrive, each once, whatever is killed."""
 
 import contextlib
+import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -17,6 +17,7 @@ from clinicalft.models import Device, WorkStatus
 from evaluation.actions.inference import cancel_inference, resume_inference, start_inference
 from evaluation.models import Inference
 from tests.conftest import StartWorker, wait_until
+from tests.engines import engines, folder_of
 from tests.factories.training import agreed_round, frozen_dataset, registered_base_model
 from tests.personas import Cast, make_cast
 from training.actions.runs import start_run
@@ -56,35 +57,38 @@ def start_gpu(start_worker: StartWorker, empty_broker: Any) -> Iterator[StartWor
         process.kill()
 
 
-def engines() -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if "training.engine" in line and str(settings.RUNS_DIR) in line[-1]:
-            found.append(process)
-    return found
+@contextlib.contextmanager
+def slow_engines() -> Iterator[None]:
+    """Holds engines that have begun to answer back, so that there is a middle in which to stop them.
 
-
-@pytest.fixture
-def slow_engines() -> Iterator[threading.Event]:
-    """Holds engines that have begun to answer back, until the event is set: there is a middle in which to stop them."""
+    While they load a model nothing is held back.
+    """
     is_over = threading.Event()
 
     def hold_back() -> None:
         while not is_over.wait(0.03):
             for process in engines():
                 with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
-                    events = Path(process.info["cmdline"][-1]) / "events.jsonl"
-                    if events.stat().st_mtime > process.create_time():
+                    if has_answered(process):
                         process.suspend()
-                        is_over.wait(0.15)
+                        is_over.wait(0.25)
                         process.resume()
 
     thread = threading.Thread(target=hold_back)
     thread.start()
-    yield is_over
-    is_over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def has_answered(engine: psutil.Process) -> bool:
+    """Whether this process has itself answered a prompt of one of the folders that it works on."""
+    group = folder_of(engine)
+    names = json.loads((group / "run.json").read_text())["config"]["folders"]
+    files = (group.parent / name / "outputs.jsonl" for name in names)
+    return any(file.stat().st_mtime > engine.create_time() for file in files if file.exists() and file.stat().st_size)
 
 
 def again(inference: Inference) -> Inference:
@@ -95,14 +99,62 @@ def numbers(inference: Inference) -> list[int]:
     return list(inference.outputs.order_by("number").values_list("number", flat=True))
 
 
-def test_both_systems_answer_every_held_out_note_once_and_an_altered_adapter_none(
+def test_answers_arrive_once_whether_cancelled_or_killed_and_an_altered_adapter_gives_none(
     adapter: Adapter, cast: Cast, start_gpu: StartWorker
 ) -> None:
-    pair = start_inference(adapter, by=cast.ada, config={"is_structured": True, "keep_logprobs": True})
-    start_gpu("gpu")
-    wait_until(lambda: all(again(row).is_finished for row in pair), 120)
-    held_out = adapter.run.dataset.examples.filter(split="TEST").order_by("number")
+    """In one life, because a trained adapter and each start of a worker or an engine takes seconds."""
+    held_out = start_inference(adapter, by=cast.ada, config={"is_structured": True, "keep_logprobs": True})
+    worker = start_gpu("gpu")
+    wait_until(lambda: all(again(row).is_finished for row in held_out), 180)
+    both_systems_answered_every_held_out_note_once(held_out)
 
+    with slow_engines():
+        inference = cancelled_and_resumed(adapter, cast)
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+        wait_until(lambda: not engines(), 60)
+    kept = list(inference.outputs.order_by("pk").values_list("pk", "text_sha256"))
+    assert len(kept) < (inference.n_total or 0)
+    Inference.objects.filter(pk=inference.pk).update(leased_until="2000-01-01T00:00Z")
+    Device.objects.exclude(leased_until=None).update(leased_until="2000-01-01T00:00Z")
+    start_gpu("gpu")
+    jobs.requeue_lost_work()
+
+    wait_until(lambda: again(inference).is_finished, 240)
+    assert (again(inference).status, again(inference).attempt) == (WorkStatus.DONE, 4)
+    assert numbers(inference) == sorted(set(numbers(inference)))
+    assert len(numbers(inference)) == inference.n_total
+    assert list(inference.outputs.order_by("pk").values_list("pk", "text_sha256"))[: len(kept)] == kept
+    an_altered_adapter_answers_nothing(adapter, cast)
+
+
+def cancelled_and_resumed(adapter: Adapter, cast: Cast) -> Inference:
+    """An inference that answers again after it was cancelled, as the base model's beside it was before."""
+    inference, base = start_inference(adapter, by=cast.ada, split="TRAIN", config=LONG)
+    # One engine answers both, the base model first. Cancelled in the middle of it, the adapter's goes on.
+    wait_until(lambda: base.outputs.count() >= 1, 180)
+    assert again(inference).status == WorkStatus.RUNNING
+    cancel_inference(again(base), by=cast.ada)
+    wait_until(lambda: again(base).is_finished, 60)
+    assert again(base).status == WorkStatus.CANCELLED
+    n_of_base = base.outputs.count()
+    wait_until(lambda: inference.outputs.count() >= 1, 180)
+    assert base.outputs.count() == n_of_base < (base.n_total or 0)
+
+    cancel_inference(again(inference), by=cast.ada)
+    wait_until(lambda: again(inference).is_finished, 60)
+    assert again(inference).status == WorkStatus.CANCELLED
+    assert not engines()
+    n_kept = inference.outputs.count()
+    assert 1 <= n_kept < (inference.n_total or 0)
+
+    resume_inference(again(inference), by=cast.ada)
+    wait_until(lambda: inference.outputs.count() > n_kept, 180)
+    return inference
+
+
+def both_systems_answered_every_held_out_note_once(pair: Sequence[Inference]) -> None:
+    held_out = pair[0].dataset.examples.filter(split="TEST").order_by("number")
     for row in pair:
         assert (again(row).status, again(row).error) == (WorkStatus.DONE, "")
         assert numbers(row) == list(held_out.values_list("number", flat=True))
@@ -116,54 +168,14 @@ def test_both_systems_answer_every_held_out_note_once_and_an_altered_adapter_non
     assert output.is_match is not None
     assert output.n_tokens > 0
 
+
+def an_altered_adapter_answers_nothing(adapter: Adapter, cast: Cast) -> None:
+    """And what is wrong with one system stops none of those that were started with it."""
     settings_file = settings.RUNS_DIR / adapter.folder / "adapter_config.json"
     settings_file.write_text(settings_file.read_text() + "\n")
     altered, base = start_inference(adapter, by=cast.ada)
-    wait_until(lambda: again(altered).is_finished and again(base).is_finished, 120)
+    wait_until(lambda: again(altered).is_finished and again(base).is_finished, 180)
     assert again(altered).status == WorkStatus.FAILED
     assert "adapter has changed" in again(altered).error
-    # What is wrong with one system stops none of those that were started with it.
     assert again(base).status == WorkStatus.DONE
     assert again(base).result["rows_answered"] == again(base).n_total
-
-
-def test_whether_cancelled_or_killed_no_answer_is_lost_or_doubled(
-    adapter: Adapter, cast: Cast, start_gpu: StartWorker, slow_engines: threading.Event
-) -> None:
-    inference, base = start_inference(adapter, by=cast.ada, split="TRAIN", config=LONG)
-    worker = start_gpu("gpu")
-    # One engine answers both, the base model first. Cancelled in the middle of it, the adapter's goes on.
-    wait_until(lambda: base.outputs.count() >= 1, 120)
-    assert again(inference).status == WorkStatus.RUNNING
-    cancel_inference(again(base), by=cast.ada)
-    wait_until(lambda: again(base).is_finished, 60)
-    assert again(base).status == WorkStatus.CANCELLED
-    n_of_base = base.outputs.count()
-    wait_until(lambda: inference.outputs.count() >= 1, 120)
-    assert base.outputs.count() == n_of_base < (base.n_total or 0)
-
-    cancel_inference(again(inference), by=cast.ada)
-    wait_until(lambda: again(inference).is_finished, 60)
-    assert again(inference).status == WorkStatus.CANCELLED
-    assert not engines()
-    n_kept = inference.outputs.count()
-    assert 1 <= n_kept < (inference.n_total or 0)
-
-    resume_inference(again(inference), by=cast.ada)
-    wait_until(lambda: inference.outputs.count() > n_kept, 120)
-    os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
-    wait_until(lambda: not engines(), 60)
-    slow_engines.set()
-    kept = list(inference.outputs.order_by("pk").values_list("pk", "text_sha256"))
-    assert len(kept) < (inference.n_total or 0)
-    Inference.objects.filter(pk=inference.pk).update(leased_until="2000-01-01T00:00Z")
-    Device.objects.exclude(leased_until=None).update(leased_until="2000-01-01T00:00Z")
-    start_gpu("gpu")
-    jobs.requeue_lost_work()
-
-    wait_until(lambda: again(inference).is_finished, 180)
-    assert (again(inference).status, again(inference).attempt) == (WorkStatus.DONE, 4)
-    assert numbers(inference) == sorted(set(numbers(inference)))
-    assert len(numbers(inference)) == inference.n_total
-    assert list(inference.outputs.order_by("pk").values_list("pk", "text_sha256"))[: len(kept)] == kept
