@@ -14,7 +14,6 @@ from clinicalft.models import User
 from clinicalft.states import advance
 from evaluation import gates
 from evaluation.models import (
-    Arm,
     Deployment,
     DeploymentStatus,
     RatingRound,
@@ -28,6 +27,7 @@ from evaluation.rules.reports import (
     check_publish_report,
     check_reject_deployment,
     check_report_adapter,
+    rated_adapters,
 )
 from evaluation.snapshot import rating_rows, report_frame
 from training.models import Adapter
@@ -45,7 +45,7 @@ def publish_report(rating_round: RatingRound, *, by: User, adapter: Adapter | No
     rating_round = RatingRound.objects.select_for_update(no_key=True).select_related("project").get(pk=rating_round.pk)
     check_publish_report(by, rating_round)
     check_report_adapter(rating_round, adapter)
-    rated = list(Adapter.objects.filter(inferences__rating_rounds=rating_round, inferences__arm=Arm.ADAPTER).distinct())
+    rated = list(rated_adapters(rating_round))
     if adapter is None and len(rated) > 1:
         raise Refused("which-adapter", "Several adapters were rated in this round. Choose the one to report on.")
     report = Report.objects.create(

@@ -1,10 +1,12 @@
 """May a report be published, signed or rejected, and if not, why."""
 
+from django.db.models import QuerySet
+
 from annotation.models import Verdict
 from clinicalft.access import Refused, check_permission
 from clinicalft.models import User, WorkStatus
 from clinicalft.roles import Permission
-from evaluation.models import DeploymentStatus, RatingRound, RatingRoundStatus, RatingStatus, Report
+from evaluation.models import Arm, DeploymentStatus, RatingRound, RatingRoundStatus, RatingStatus, Report
 from training.models import Adapter
 
 REASON_LENGTH = 5
@@ -21,9 +23,15 @@ def check_publish_report(user: User, rating_round: RatingRound) -> None:
         raise Refused("in-work", "A report of this round is being made at this moment.")
 
 
+def rated_adapters(rating_round: RatingRound) -> QuerySet[Adapter]:
+    """Those whose answers were rated in a round; a report is about one of them."""
+    rated = rating_round.inferences.filter(arm=Arm.ADAPTER)
+    return Adapter.objects.filter(inferences__in=rated).distinct().order_by("number")
+
+
 def check_report_adapter(rating_round: RatingRound, adapter: Adapter | None) -> None:
     """The adapter that a report is about was rated in its round."""
-    if adapter is not None and not rating_round.inferences.filter(arm="ADAPTER", adapter=adapter).exists():
+    if adapter is not None and not rated_adapters(rating_round).filter(pk=adapter.pk).exists():
         raise Refused("not-rated", f"{adapter} was not rated in this round.")
 
 

@@ -25,7 +25,7 @@ from evaluation.rules.ratings import (
     check_review_harm,
     check_see_results,
 )
-from evaluation.rules.reports import check_publish_report
+from evaluation.rules.reports import check_publish_report, rated_adapters
 from evaluation.views.inference import area_tabs
 from evaluation.views.summary import flag_words, readable_keys
 from evaluation.visibility import pending_flags
@@ -98,6 +98,7 @@ def rating_round_detail(request: HttpRequest, project: Project, number: int) -> 
         "n_ratings": sum(person.n for person in people),
         "n_flags": len(pending_flags(rating_round, [flag.key for flag in rubric.flags])),
         "reports": rating_round.reports.order_by("-number"),
+        "rated": rated_adapters(rating_round),
         "may_open": has_permission(request.user, P.RATING_OPEN, project),
         "may_publish": has_permission(request.user, P.REPORT_PUBLISH, project),
         "why_not_close": why_not(check_close_rating_round, request.user, rating_round),

@@ -26,6 +26,7 @@ from evaluation.rules.reports import check_approve_deployment, check_reject_depl
 from evaluation.snapshot import rating_rows
 from evaluation.views.inference import area_tabs
 from evaluation.views.summary import pair_map, readable_keys, rows_behind, tables
+from training.models import Adapter
 
 P = Permission
 LOWER_LIMITS = {"f1", "auroc"}
@@ -45,7 +46,9 @@ def report_list(request: HttpRequest, project: Project) -> HttpResponse:
 
 @project_page(P.REPORT_PUBLISH, "POST")
 def report_publish(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    report = reports.publish_report(load(RatingRound, project=project, number=number), by=request.user)
+    asked = request.POST.get("adapter", "")
+    adapter = load(Adapter, project=project, number=asked) if asked.isdecimal() else None
+    report = reports.publish_report(load(RatingRound, project=project, number=number), by=request.user, adapter=adapter)
     return redirect("evaluation:report-detail", slug=project.slug, number=report.number)
 
 

@@ -11,17 +11,22 @@ from django.db import connection
 from django.urls import reverse
 
 from clinicalft.lib.hashing import canonical_json, sha256_json
-from clinicalft.models import User
+from clinicalft.models import User, WorkStatus
 from evaluation import tasks
-from evaluation.actions.ratings import review_harm
+from evaluation.actions.inference import start_inference
+from evaluation.actions.ratings import close_rating_round, open_rating_round, review_harm
 from evaluation.actions.reports import approve_deployment
 from evaluation.models import Deployment, Report
 from evaluation.report_content import report_content
 from tests.factories.evaluation import (
+    answered,
+    clinicians,
     lenient,
+    make_adapter,
     n_queries,
     opened_round,
     published,
+    rate_all,
     rated_round,
     with_password,
 )
@@ -29,6 +34,7 @@ from tests.integration.test_rating_agreement_pages import links_with_counts
 from tests.integration.test_rating_round_pages import flagged
 from tests.pages import as_
 from tests.personas import PASSWORD, Cast, make_cast
+from training.models import Adapter, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +77,31 @@ def test_a_lead_publishes_and_sees_progress_until_it_is_there(cast: Cast) -> Non
     assert done.headers["HX-Refresh"] == "true"
     assert "every 1s" not in done.content.decode()
     assert client.post(url(cast, "report-retry", report.number)).status_code == 409
+
+
+def test_of_several_rated_adapters_the_lead_chooses_the_one_that_the_report_is_about(cast: Cast) -> None:
+    first = make_adapter(cast, 2)
+    run = Run.objects.create(
+        project=cast.project, number=2, dataset=first.dataset, base_model=first.base_model, config={},
+        created_by=cast.ada, status=WorkStatus.DONE,
+    )  # fmt: skip
+    second = Adapter.objects.create(project=cast.project, number=2, run=run, sha256="f" * 64, manifest={}, card={})
+    arms = [answered(arm, ["sick", "well"]) for arm in start_inference(first, second, by=cast.ada)]
+    rating_round = open_rating_round(
+        project=cast.project, title="Two", inferences=arms, raters=clinicians(cast), by=cast.lea
+    )
+    rate_all(rating_round)
+    close_rating_round(rating_round, by=cast.lea)
+    client = as_(cast.lea)
+
+    page = client.get(url(cast, "rating-round-detail", rating_round.number)).content.decode()
+    refused = client.post(url(cast, "report-publish", rating_round.number))
+    client.post(url(cast, "report-publish", rating_round.number), {"adapter": "2"})
+
+    assert re.findall(r"<option value=.(\d).>About Adapter (\d)</option>", page) == [("1", "1"), ("2", "2")]
+    assert refused.status_code == 409
+    assert "Several adapters were rated" in refused.content.decode()
+    assert Report.objects.get().adapter == second
 
 
 def test_publishing_an_open_round_is_refused_and_the_button_says_why(cast: Cast) -> None:
