@@ -99,7 +99,9 @@ def memory_needs(shape: Shape) -> Mapping[str, int]:
     """
     config: dict[str, Any] = RunConfig(base_model="-").to_json() | {"precision": "bfloat16"}
     n_trainable = shape.n_trainable(config["rank"], config["target_modules"])
-    training = training_memory(shape, config, n_tokens=TOKENS, n_trainable=n_trainable, is_recomputed=True)
+    training = training_memory(
+        shape, config, n_tokens=TOKENS, n_trainable=n_trainable, is_recomputed=True, is_on_card=True
+    )
     weights = shape.weights(config)
     cache = 2 * shape.layers * shape.kv_width * TOKENS * BYTES["bfloat16"]
     return MappingProxyType(

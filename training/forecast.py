@@ -124,21 +124,23 @@ def _forecast(
     tokens = round(sum(lengths[: len(sizes.drawn)]) / sizes.n_drawn * sizes.n_examples * config["epochs"])
     seconds, as_fast_as = _time(base_model, tokens, Method.DPO if start_adapter else Method.SFT)
     of_pairs = len(sizes.drawn) // sizes.n_drawn
+    # Both answers of a pair are computed together, so a batch of pairs holds twice as many conversations.
+    together = [sum(lengths[place : place + of_pairs]) for place in range(0, len(lengths), of_pairs)]
     return Forecast(
         n_examples=sizes.n_examples, n_read=len(full) // of_pairs, is_counted=sizes.is_counted, longest=max(lengths),
         n_cut=sum(length > config["max_length"] for length in full), tokens=tokens, seconds=seconds,
         as_fast_as=as_fast_as,
-        **_memory(base_model, _with_shape(config, start_adapter, of_pairs), lengths),
+        **_memory(base_model, _with_shape(config, start_adapter), together),
     )  # fmt: skip
 
 
-def _with_shape(config: Mapping[str, Any], start_adapter: Adapter | None, of_pairs: int) -> dict[str, Any]:
+def _with_shape(config: Mapping[str, Any], start_adapter: Adapter | None) -> dict[str, Any]:
     """The settings that decide about memory: of preference tuning with the rank and modules of the adapter that it goes
-    on from, and two conversations for each pair of a batch."""
+    on from."""
     shape = RunConfig(base_model="chosen").to_json()
     if start_adapter:
         shape |= {name: value for name, value in start_adapter.lora.items() if name in shape} | {"four_bit": False}
-    return {**shape, **config, "batch_size": of_pairs * config["batch_size"]}
+    return {**shape, **config}
 
 
 def _sizes(dataset: Dataset, base_model: BaseModel, config: Mapping[str, Any], start_adapter: Adapter | None) -> Sizes:
@@ -196,7 +198,7 @@ def _memory(base_model: BaseModel, config: Mapping[str, Any], lengths: list[int]
     try:
         fit = fitted(
             shape, config, MachineConfig(), lengths, is_packed=True,
-            n_trainable=shape.n_trained(config),
+            n_trainable=shape.n_trained(config), is_on_card=is_on_card,
             free=None if room is None else max(0, room - before),
         )  # fmt: skip
         needed, adjusted = fit.memory, fit.adjusted

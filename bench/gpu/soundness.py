@@ -55,7 +55,7 @@ def memory(place: Place) -> Iterator[Row]:
     errors = []
     for shape, n_tokens in _shapes(place):
         foretold = training_memory(
-            shape, config_of(place).to_json(), n_tokens=n_tokens, is_recomputed=False,
+            shape, config_of(place).to_json(), n_tokens=n_tokens, is_recomputed=False, is_on_card=place.is_real,
             n_trainable=shape.n_trainable(16, "all-linear"),
         )  # fmt: skip
         measured = _peak_beside(place, shape, n_tokens)

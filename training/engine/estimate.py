@@ -23,6 +23,10 @@ BYTES_TRAINED_WHOLE = 3 * FLOAT
 LOSS_ROWS = 1024
 """Learnt tokens whose scores over the vocabulary are held at once (`loss.CHUNK`)."""
 LOSS_COPIES = 3
+HOLES, HOLES_BACK = 1.4, 2.3
+"""By how much main memory is fuller than what lives in it, on the way there and back: between blocks that are kept,
+malloc fills what was freed again only in part. Measured over ten shapes of 2 to 8 layers (glibc 2.36, docs/engine.md);
+blocks that are mapped one by one leave no holes, and cost a third more time."""
 MARGIN = 0.9
 
 
@@ -94,21 +98,22 @@ def largest_batch(lengths: Sequence[int], *, batch_size: int, token_limit: int, 
 
 
 def training_memory(
-    shape: Shape, config: Mapping[str, Any], *, n_tokens: int, n_trainable: int, is_recomputed: bool
+    shape: Shape, config: Mapping[str, Any], *, n_tokens: int, n_trainable: int, is_recomputed: bool, is_on_card: bool
 ) -> int:
     """Bytes that training takes beside the loaded base model, when at most `n_tokens` are computed at once.
 
-    Adapter, gradients and optimizer; activations, 8.75 hidden and 4 MLP widths per token and layer without recomputing
-    (a hidden width each, and one whole layer, with it); while going back, the gradients of one layer, 2 hidden and 3
-    MLP widths; the scores of the learnt tokens over the vocabulary. Trained whole in bfloat16, a copy of the weights in
-    that format too.
+    Adapter, gradients and optimizer; activations, 8.75 hidden and 4 MLP widths per token of each layer but the last,
+    which is computed where it is learnt alone (with recomputing, a hidden width per layer and one whole layer); while
+    going back, the gradients of one layer, 2 hidden and 3 MLP widths; the scores of the learnt tokens over the
+    vocabulary. Trained whole in bfloat16, a copy of the weights in that format too. In main memory, the holes between.
     """
     width = BYTES[config["precision"]]
     layer = (8.75 * shape.hidden + 4 * shape.mlp) * width
     if config.get("dora"):
         layer *= 1.5
-    per_token = shape.layers * shape.hidden * width + layer if is_recomputed else shape.layers * layer
-    per_token += (2 * shape.hidden + 3 * shape.mlp) * width
+    kept = shape.layers * shape.hidden * width + layer if is_recomputed else (shape.layers - 1) * layer
+    back = (2 * shape.hidden + 3 * shape.mlp) * width
+    per_token = kept + back if is_on_card else HOLES * kept + HOLES_BACK * back
     scores = min(n_tokens, LOSS_ROWS) * shape.vocabulary * FLOAT * LOSS_COPIES
     if config.get("technique") == FULL:
         trained = n_trainable * (BYTES_TRAINED_WHOLE + (width if width < FLOAT else 0))
@@ -134,9 +139,11 @@ def fitted(
     n_trainable: int,
     free: int | None,
     is_packed: bool,
+    is_on_card: bool,
 ) -> Fit:
     """The first settings that need at most nine tenths of `free` bytes (None: unknown, nothing is changed).
 
+    `lengths` are the tokens of what is never split: of each conversation, or of both answers of a pair together.
     First the settings as they are; then smaller batches, which change nothing but the speed; then recomputing of
     activations too. Raises BadInput when even one conversation at a time does not fit.
     """
@@ -147,8 +154,13 @@ def fitted(
         )
         needs.append(
             training_memory(
-                shape, config, n_tokens=n_tokens, n_trainable=n_trainable, is_recomputed=tried.recompute_activations
-            )
+                shape,
+                config,
+                n_tokens=n_tokens,
+                n_trainable=n_trainable,
+                is_recomputed=tried.recompute_activations,
+                is_on_card=is_on_card,
+            )  # fmt: skip
         )
         if free is None or needs[-1] <= MARGIN * free:
             return Fit(tried, needs[-1], _changes(machine, tried, needs[0], free))

@@ -62,7 +62,7 @@ def prefer(folder: RunFolder, config: PreferenceConfig, machine: MachineConfig, 
     )
     # Adapter names are not known before it is loaded; its size on disk in float32 says how many numbers it has.
     n_trainable = (Path(config.adapter) / "adapter_model.safetensors").stat().st_size // 4
-    lengths = [len(item.tokens) for pair in (*learnt, *held_out) for item in pair]
+    lengths = [_cost(pair, is_packed=begun.is_packed) for pair in (*learnt, *held_out)]
     machine, estimate = fit_memory(begun, config, machine, lengths, n_trainable=n_trainable)
     prepare_layers(begun.base, machine)
     torch.manual_seed(config.seed)

@@ -120,8 +120,9 @@ def fit_memory(
         free = min(machine.memory_limit, free or machine.memory_limit)
     shape = Shape.of(asdict(begun.facts))
     fit = fitted(
-        shape, config.to_json(), machine, lengths, n_trainable=n_trainable, free=free, is_packed=begun.is_packed
-    )
+        shape, config.to_json(), machine, lengths, n_trainable=n_trainable, free=free, is_packed=begun.is_packed,
+        is_on_card=begun.device.type == "cuda",
+    )  # fmt: skip
     used = used_memory(begun.device)
     expected = max(peak_memory(begun.device), used + fit.memory)
     return fit.machine, Estimate(expected, None if free is None else used + free, fit.adjusted)

@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from tests.pure.engine.conftest import MACHINE, WORDS, conversations, events, result, run_here
 from tests.pure.engine.test_training import StopAfter, weights
 from training.engine.adapter import check_adapter
+from training.engine.base_model import inspect_base_model
 from training.engine.config import MachineConfig, PreferenceConfig, RunConfig
+from training.engine.estimate import Shape, training_memory
 from training.engine.folder import RunFolder, prepare_run_folder
 from training.engine.outcome import BadInput, Interrupted
 
@@ -118,6 +122,25 @@ def test_packed_and_split_pairs_are_learnt_alike(make_preference: MakePreference
         other = make_preference(name, machine=machine, epochs=1)
         run_here(other)
         torch.testing.assert_close(weights(plain), weights(other), rtol=1e-3, atol=2e-4)
+
+
+def test_the_memory_of_a_batch_of_pairs_is_that_of_both_answers_of_each(
+    make_preference: MakePreference, tiny_base: Path, sft: RunFolder
+) -> None:
+    rows = [row["messages"] for row in pairs(16)] + [[row["messages"][0], answer(row["rejected"])] for row in pairs(16)]
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    longest = max(len(tokenizer.apply_chat_template(each)["input_ids"]) for each in rows)
+    needed = training_memory(
+        Shape.of(asdict(inspect_base_model(tiny_base))), RunConfig(base_model="-").to_json(), n_tokens=8 * longest,
+        n_trainable=(sft.adapter / "adapter_model.safetensors").stat().st_size // 4, is_recomputed=False,
+        is_on_card=False,
+    )  # fmt: skip
+    folder = make_preference("tight", MachineConfig(device="cpu", packing="off", memory_limit=needed), epochs=1)
+
+    run_here(folder)
+
+    (start,) = events(folder, "start")
+    assert "Batches are computed in parts" in start["estimate"]["adjusted"][1], "four pairs take all there is"
 
 
 @pytest.mark.parametrize(
