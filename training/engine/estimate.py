@@ -160,7 +160,7 @@ def fitted(
                 n_trainable=n_trainable,
                 is_recomputed=tried.recompute_activations,
                 is_on_card=is_on_card,
-            )  # fmt: skip
+            )
         )
         if free is None or needs[-1] <= MARGIN * free:
             return Fit(tried, needs[-1], _changes(machine, tried, needs[0], free))
