@@ -25,6 +25,9 @@ ROUND = (
     "is_gold",
 )  # fmt: skip
 SCHEMA = ("id", "project_id", "kind", "title", "version", "content")
+ANNOTATION = tuple(field.attname for field in Annotation._meta.concrete_fields)
+# Of these columns Django hands over the text.
+JSON = {"content", "payload"}
 
 
 def _of(alias: str, names: Sequence[str]) -> str:
@@ -54,8 +57,7 @@ def item_of(user: User, project: Project, round_number: int, number: int) -> Ite
     item = _item(rest, project)
     item.round = _made(Round, ROUND, rest)
     item.round.project = project
-    *plain, content = (next(rest) for _ in SCHEMA)
-    item.round.schema = _made(Schema, SCHEMA, iter((*plain, json.loads(content))))
+    item.round.schema = _made(Schema, SCHEMA, rest)
     return item
 
 
@@ -71,12 +73,15 @@ def slot_from(row: Iterator[Any], round: Round) -> Assignment:
     return slot
 
 
+READ_OWN = f"SELECT {_of('a', ANNOTATION)} FROM annotation_annotation a WHERE a.item_id = %s AND a.annotator_id = %s"
+
+
 def own_annotation(user: User, item: Item) -> Annotation | None:
     """The person's own draft or answer for an item."""
-    found = Annotation.objects.raw(
-        "SELECT * FROM annotation_annotation WHERE item_id = %s AND annotator_id = %s", [item.pk, user.pk]
-    )
-    return next(iter(found), None)
+    with connection.cursor() as cursor:
+        cursor.execute(READ_OWN, [item.pk, user.pk])
+        row = cursor.fetchone()
+    return _made(Annotation, ANNOTATION, iter(row)) if row else None
 
 
 def _item(row: Iterator[Any], project: Project) -> Item:
@@ -86,4 +91,6 @@ def _item(row: Iterator[Any], project: Project) -> Item:
 
 
 def _made(model: type[M], names: Sequence[str], row: Iterator[Any]) -> M:
-    return model.from_db(DEFAULT_DB_ALIAS, names, [next(row) for _ in names])
+    # The names end first: what is left of the row is that of the next model.
+    values = [json.loads(value) if name in JSON else value for name, value in zip(names, row, strict=False)]
+    return model.from_db(DEFAULT_DB_ALIAS, names, values)

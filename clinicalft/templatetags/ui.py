@@ -13,7 +13,7 @@ from django.core.paginator import Page
 from django.forms import BaseForm, BoundField
 from django.forms.widgets import CheckboxInput, CheckboxSelectMultiple, FileInput, RadioSelect, Select
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from clinicalft.access import has_permission
@@ -144,7 +144,8 @@ def ago(moment: datetime | None) -> SafeString:
 @register.simple_tag
 def note_text(text: str) -> SafeString:
     """A note as one paragraph per line, each with its own direction: the text under the span editor."""
-    return format_html_join("", '<p dir="auto">{}</p>', ((line,) for line in text.split("\n")))
+    paragraphs = escape(text).replace("\n", '</p><p dir="auto">')
+    return SafeString(f'<p dir="auto">{paragraphs}</p>')
 
 
 # ---------- acts
