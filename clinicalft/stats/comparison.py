@@ -13,7 +13,6 @@ from clinicalft.stats.ratings import Floats
 from clinicalft.stats.results import Estimate
 
 Correction = Literal["bonferroni", "holm", "bh"]
-STATSMODELS = {"bonferroni": "bonferroni", "holm": "holm", "bh": "fdr_bh"}
 FEWEST_SHOWN = 11
 EMPTY_GROUP = "no data: one of the two groups is empty"
 
@@ -78,20 +77,24 @@ def fisher_p(a: int, m: int, b: int, n: int) -> float | None:
 
 
 def adjusted(p_values: Sequence[float], correction: Correction = "holm") -> Floats:
-    """The p-values, in their order, corrected for being many (statsmodels `multipletests`).
+    """The p-values, in their order, corrected for being many.
 
     holm and bonferroni bound the chance of any false finding, bh the expected share of false ones among the findings.
     Holm S. Scand J Stat 1979;6:65-70; Benjamini Y, Hochberg Y. J R Stat Soc B 1995;57:289-300.
     """
-    # It brings pandas along, which every web process would hold for the sake of this one correction.
-    from statsmodels.stats.multitest import multipletests
-
     p = np.asarray(p_values, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise BadCounts("Every p-value must lie between 0 and 1.")
     if not len(p):
         return p
-    return np.asarray(multipletests(p, method=STATSMODELS[correction])[1], dtype=np.float64)
+    if correction == "bh":
+        return np.asarray(scipy.stats.false_discovery_control(p, method="bh"), dtype=np.float64)
+    if correction == "bonferroni":
+        return np.minimum(p * len(p), 1.0)
+    order = np.argsort(p, kind="stable")
+    holm = np.empty_like(p)
+    holm[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    return np.minimum(holm, 1.0)
 
 
 def compare_groups(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from clinicalft.stats.comparison import (
@@ -70,6 +71,13 @@ def test_corrections_keep_the_order_and_never_make_a_p_smaller(p: list[float]) -
     assert (holm <= bonferroni + 1e-12).all()
     for found in (bonferroni, holm, bh):
         assert (np.diff(found[np.argsort(p, kind="stable")]) >= -1e-12).all()
+
+
+def test_corrections_equal_statsmodels() -> None:
+    p = [0.04, 0.0003, 1.0, 0.04, 0.2, 0.0, 0.011, 0.5]
+
+    for ours, theirs in (("bonferroni", "bonferroni"), ("holm", "holm"), ("bh", "fdr_bh")):
+        assert adjusted(p, ours) == pytest.approx(multipletests(p, method=theirs)[1], abs=1e-12)  # type: ignore[arg-type]
 
 
 def test_what_is_no_p_value_is_refused() -> None:
