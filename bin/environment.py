@@ -73,12 +73,13 @@ def python_with(extras: tuple[str, ...]) -> Path:
         have = {}
     if all(have.get(key) == value for key, value in wanted.items()) and set(extras) <= set(have.get("extras", [])):
         return PYTHON
+    extras = tuple(sorted({*extras, *have.get("extras", [])}))
+    requirements(extras)  # an unknown one ends this before anything is made
     if not VENV.exists():
         _make_venv()
     UNFINISHED.touch()
-    extras = tuple(sorted({*extras, *have.get("extras", [])}))
     try:
-        install(PYTHON, extras)
+        install(PYTHON, extras, "--no-compile")
     except SystemExit:
         # pip gave up in good order; only one that was killed leaves an environment not to be trusted.
         UNFINISHED.unlink()
@@ -89,12 +90,16 @@ def python_with(extras: tuple[str, ...]) -> Path:
     return PYTHON
 
 
-def install(python: Path, extras: tuple[str, ...]) -> None:
-    """Installs the needs that pyproject.toml names, in the versions of requirements.lock, with progress."""
+def install(python: Path, extras: tuple[str, ...], *options: str) -> None:
+    """Installs the needs that pyproject.toml names, in the versions of requirements.lock, with progress.
+
+    pip spends most of its time on byte code of 20,000 modules. With "--no-compile" each of those that are ever imported
+    gets its own then, which wants a place that can be written: an image cannot, and has it made at once.
+    """
     needs = requirements(extras)
     say(f"installing {len(needs)} Python packages and what they need ({', '.join(('base', *extras))}); log: {LOG}")
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    _show([*command, "-c", str(ROOT / "requirements.lock"), *needs], *PIP_STEPS)
+    _show([*command, *options, "-c", str(ROOT / "requirements.lock"), *needs], *PIP_STEPS)
 
 
 def requirements(extras: tuple[str, ...]) -> list[str]:

@@ -105,6 +105,7 @@ def test_unknown_extra_is_refused_in_one_line(project: Path) -> None:
     result = attempt(project, "nonsense")
 
     assert result.stderr.splitlines()[-1].endswith("there is no extra nonsense in pyproject.toml.")
+    assert not (project / ".venv").exists()
 
 
 @pytest.mark.parametrize("arguments", [["--prot", "8000"], ["--port", "many"], ["extra"]])
