@@ -48,7 +48,7 @@ from training.actions.base_models import benchmark_base_model, note_base_model
 from training.actions.runs import start_run
 from training.models import Adapter, BaseModel, Run, RunEvent
 
-FEW, MORE = 2, 6
+FEW, MORE = 2, 4
 World = dict[str, Any]
 
 

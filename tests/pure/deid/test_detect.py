@@ -1,6 +1,5 @@
 import ast
 import time
-from contextlib import suppress
 from dataclasses import replace as changed
 from datetime import timedelta
 from itertools import pairwise
@@ -102,14 +101,15 @@ def test_what_is_no_text_is_refused_in_one_sentence(deidentifier, text, sentence
         deidentifier.find(text)
 
 
-def test_a_note_of_five_megabytes_is_searched_or_refused_within_the_limit(deidentifier):
+def test_a_note_of_five_megabytes_ends_with_the_time_that_it_may_take(deidentifier, monkeypatch):
+    monkeypatch.setattr(detect_module, "SECONDS_PER_NOTE", 1.0)
     text = ("The lungs are clear. " * 250_000)[: MAX_BYTES - 1]
 
     started = time.monotonic()
-    with suppress(DeidError):
-        assert deidentifier.find(text) == []
+    with pytest.raises(DeidError, match="takes too long"):
+        deidentifier.find(text)
 
-    assert time.monotonic() - started < detect_module.SECONDS_PER_NOTE + 10
+    assert time.monotonic() - started < 45
 
 
 def test_the_time_of_one_call_is_below_the_lease_of_a_job():
