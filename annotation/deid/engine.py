@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
-from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
-from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
-
 from annotation.deid.clock import seconds_left
 from annotation.deid.labels import LABELS
 from annotation.deid.normalise import Shadow
+from annotation.deid.presidio import (
+    AnalyzerEngine,
+    ContextAwareEnhancer,
+    EntityRecognizer,
+    NlpArtifacts,
+    NlpEngine,
+    RecognizerRegistry,
+    RecognizerResult,
+)
 from annotation.deid.recognisers.rules import LANGUAGES, Recogniser, places_of_words
 from annotation.deid.spans import Span
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from presidio_analyzer import EntityRecognizer
-
+from annotation.deid.presidio import EntityRecognizer
 from annotation.deid.recognisers.ages import AGES
 from annotation.deid.recognisers.census import CensusNames
 from annotation.deid.recognisers.contact import ADDRESSES_OF_MACHINES, CONTACT, NUMBERS_TO_CALL

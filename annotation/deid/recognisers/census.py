@@ -1,12 +1,11 @@
 """Names of people by the lists of the census: a first name, alone or with the surname that follows it."""
 
 import regex
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from annotation.deid.clock import matches
 from annotation.deid.dictionaries import first_names, ordinary_words, spanish_words, surnames, wide_places
 from annotation.deid.normalise import without_accents
+from annotation.deid.presidio import NlpArtifacts, RecognizerResult
 from annotation.deid.recognisers.cued_names import CREDENTIAL as CREDENTIAL_WORDS
 from annotation.deid.recognisers.cued_names import NOT_NAMES
 from annotation.deid.recognisers.eponyms import is_eponym

@@ -1,8 +1,6 @@
 """Cities by list: one that is also a word or a person's name must follow "in" ... or precede a state."""
 
 import regex
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from annotation.deid.clock import matches
 from annotation.deid.dictionaries import (
@@ -14,6 +12,7 @@ from annotation.deid.dictionaries import (
     surnames,
     wide_places,
 )
+from annotation.deid.presidio import NlpArtifacts, RecognizerResult
 from annotation.deid.recognisers.eponyms import is_eponym, is_eponym_in_spanish
 from annotation.deid.recognisers.places import STATE, WORD, ZIP
 from annotation.deid.recognisers.rules import Recogniser

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import regex
-from presidio_analyzer import AnalysisExplanation, LocalRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from annotation.deid.clock import matches, matches_at
+from annotation.deid.presidio import AnalysisExplanation, LocalRecognizer, NlpArtifacts, RecognizerResult
 
 # Languages that have rules of their own; ANY runs the rules of all of them.
 ANY = "any"

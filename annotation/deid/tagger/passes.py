@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import regex
-from presidio_analyzer.nlp_engine import NlpArtifacts
 from threadpoolctl import threadpool_limits
 
 from annotation.deid.clock import seconds_left
 from annotation.deid.dictionaries import first_names, ordinary_words, spanish_words, surnames
 from annotation.deid.engine import EngineEntities, PresidioPass, TextEngine
 from annotation.deid.normalise import fold
+from annotation.deid.presidio import NlpArtifacts
 from annotation.deid.recognisers.eponyms import is_eponym, is_known_eponym
 from annotation.deid.recognisers.rules import LANGUAGES, set_of
 from annotation.deid.settings import Settings

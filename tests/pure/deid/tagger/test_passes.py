@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -148,6 +149,23 @@ def test_importing_the_package_loads_neither_presidio_nor_the_tagger():
     code = "import sys, annotation.deid; print([n for n in sys.modules if 'presidio' in n or 'tagger' in n])"
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert said.stdout.strip() == "[]"
+
+
+def test_finding_identifiers_loads_no_torch_and_hides_none_from_those_who_need_it():
+    code = """
+        import sys
+        from annotation.deid.detect import Deidentifier
+        from annotation.deid import Settings
+        Deidentifier(Settings())
+        print([name for name in ("torch", "transformers", "boto3") if name in sys.modules])
+        import torch
+    """
+
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120, check=True
+    )
 
     assert said.stdout.strip() == "[]"
 
