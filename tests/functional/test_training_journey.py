@@ -20,6 +20,7 @@ from django.test import Client
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.conftest import StartWorker, wait_until
+from tests.engines import held_still, is_asked_to_stop
 from tests.factories.training import frozen_import, imported, registered_base_model
 from tests.personas import Cast, make_cast
 from training.models import Adapter, Run
@@ -118,13 +119,15 @@ def fine_tune_with_a_stop(ada: Page) -> None:
     """Stops the run in its middle and resumes it; it goes on from its checkpoint and ends in an adapter."""
     ada.goto("/projects/visits/runs/start/")
     ada.get_by_label("Dataset").select_option(label="Dataset 1: Sections")
-    fill(ada, rank=4, alpha=8, epochs=60, learning_rate=0.003, batch_size=4, max_length=256, scored_answers=0)
+    fill(ada, rank=4, alpha=8, epochs=12, learning_rate=0.01, batch_size=4, max_length=256, scored_answers=0)
     ada.get_by_role("button", name="Start run").click()
     expect(ada.get_by_role("heading", name="Run 1")).to_be_visible()
-    wait_until(lambda: Run.objects.get().n_done > 0, WAIT / 1000)
-    ada.reload()
-    ada.get_by_role("button", name="Cancel the run").click()
-    confirm(ada)
+    with held_still("step") as trainer:
+        wait_until(lambda: Run.objects.get().n_done > 0, WAIT / 1000)
+        ada.reload()
+        ada.get_by_role("button", name="Cancel the run").click()
+        confirm(ada)
+        wait_until(lambda: is_asked_to_stop(trainer), WAIT / 1000)
     ada.get_by_role("button", name="Resume").click()
     expect(ada.get_by_role("link", name="Open the adapter")).to_be_visible()
     assert Run.objects.get().events.filter(kind="checkpoint").exists()

@@ -32,6 +32,7 @@ from clinicalft.embedded.process import Process
 from clinicalft.embedded.redis import Redis
 from clinicalft.models import Device, Worker, WorkStatus
 from tests.conftest import ROOT, StartWorker, wait_until
+from tests.engines import engines, held_still
 from tests.factories.training import frozen_dataset, ready_base_model, registered_base_model
 from tests.personas import Cast, make_cast
 from training import supervisor
@@ -59,14 +60,8 @@ def run(cast: Cast, empty_broker: Any) -> Iterator[Run]:
         project=cast.project, dataset=frozen_dataset(cast), base_model=registered_base_model(cast), by=cast.ada,
         config=SMALL, machine=EVERY_STEP,
     )  # fmt: skip
-    for process in trainers():
+    for process in engines():
         process.kill()
-
-
-def trainers() -> list[psutil.Process]:
-    """Live engine processes that work on a run folder of this test."""
-    lines = [(process, process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
-    return [one for one, line in lines if "training.engine" in line and str(settings.RUNS_DIR) in line[-1]]
 
 
 def again(run: Run) -> Run:
@@ -92,17 +87,7 @@ def at_work(run: Run) -> Iterator[None]:
     yield
     thread.join(120)
     assert not thread.is_alive()
-    assert not trainers()
-
-
-@contextlib.contextmanager
-def held_still(run: Run) -> Iterator[None]:
-    """The trainer is stopped once it has saved and goes on afterwards: no test depends on how fast it is."""
-    wait_until(lambda: has_saved(run), 180)
-    (trainer,) = trainers()
-    trainer.suspend()
-    yield
-    trainer.resume()
+    assert not engines()
 
 
 def postgres_goes_away() -> None:
@@ -121,17 +106,17 @@ def test_a_run_survives_cancelling_an_outage_a_pause_a_lost_lease_a_stall_and_a_
 ) -> None:
     """In one life, because each start of a trainer takes seconds."""
     with at_work(run):
-        wait_until(trainers)
+        wait_until(engines)
         cancel_run(again(run), by=cast.ada)
     assert again(run).status == WorkStatus.CANCELLED, "cancelled while the model was loading"
 
     resume_run(again(run), by=cast.ada)
     with at_work(run):
-        with held_still(run):
+        with held_still():
             done = again(run).n_done
         postgres_goes_away()
         wait_until(lambda: again(run).n_done > done, 180)
-        with held_still(run):
+        with held_still():
             assert again(run).attempt == 2, "the same trainer goes on after PostgreSQL was away"
             pause_worker(Worker.objects.get(), by=cast.ada)
     assert (again(run).status, again(run).attempts_left) == (WorkStatus.QUEUED, 3), "a pause costs no attempt"
@@ -141,7 +126,7 @@ def test_a_run_survives_cancelling_an_outage_a_pause_a_lost_lease_a_stall_and_a_
     assert again(run).status == WorkStatus.QUEUED, "a paused host starts nothing"
 
     resume_worker(Worker.objects.get(), by=cast.ada)
-    with at_work(run), held_still(run):
+    with at_work(run), held_still():
         Run.objects.filter(pk=run.pk).update(attempt=90)
     n_events = run.events.count()
     assert not Adapter.objects.exists(), "whoever lost the lease writes nothing"
@@ -153,14 +138,14 @@ def test_a_run_survives_cancelling_an_outage_a_pause_a_lost_lease_a_stall_and_a_
         assert run.events.count() > n_events
         monkeypatch.setattr(supervisor, "STALL_SECONDS", 2)
         monkeypatch.setattr(supervisor, "STOP_SECONDS", 1)
-        trainers()[0].suspend()
+        engines()[0].suspend()
     assert again(run).status == WorkStatus.FAILED
     assert "It has reported nothing for" in again(run).error
     monkeypatch.undo()
 
     resume_run(again(run), by=cast.ada)
     with no_file_longer_than(64 * 1024), at_work(run):
-        wait_until(trainers)
+        wait_until(engines)
     assert (again(run).status, again(run).error) == (WorkStatus.FAILED, DISK_FULL)
     assert not Adapter.objects.exists()
 
@@ -227,17 +212,17 @@ def test_beat_redis_and_the_process_of_the_task_are_killed_and_the_run_goes_on(
     with current_app.connection(environment.broker(redis_url(servers.var))) as broker:
         current_app.send_task(Run.TASK, args=[run.pk], queue=Run.QUEUE, connection=broker)
 
-    with held_still(run):
+    with held_still():
         servers.kill(beat)
         servers.kill(redis)
         done = again(run).n_done
     wait_until(lambda: again(run).n_done > done, 60)
-    with held_still(run):
+    with held_still():
         assert again(run).attempt == 1, "without beat and Redis it goes on"
         servers.redis()
         servers.beat()
         psutil.Process(gpu.pid).children()[0].kill()
-    wait_until(lambda: not trainers(), 60)
+    wait_until(lambda: not engines(), 60)
     assert again(run).status == WorkStatus.RUNNING, "nobody is there to notice"
     Run.objects.filter(pk=run.pk).update(leased_until="2000-01-01T00:00Z")
     Device.objects.exclude(leased_until=None).update(leased_until="2000-01-01T00:00Z")
