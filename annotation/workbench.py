@@ -73,14 +73,19 @@ def slot_from(row: Iterator[Any], round: Round) -> Assignment:
     return slot
 
 
-READ_OWN = f"SELECT {_of('a', ANNOTATION)} FROM annotation_annotation a WHERE a.item_id = %s AND a.annotator_id = %s"
+ANNOTATION_COLUMNS = ", ".join(ANNOTATION)
+READ_OWN = f"SELECT {ANNOTATION_COLUMNS} FROM annotation_annotation WHERE item_id = %s AND annotator_id = %s"
 
 
 def own_annotation(user: User, item: Item) -> Annotation | None:
     """The person's own draft or answer for an item."""
     with connection.cursor() as cursor:
         cursor.execute(READ_OWN, [item.pk, user.pk])
-        row = cursor.fetchone()
+        return annotation_from(cursor.fetchone())
+
+
+def annotation_from(row: Sequence[Any] | None) -> Annotation | None:
+    """The annotation of the columns ANNOTATION_COLUMNS; None without a row."""
     return _made(Annotation, ANNOTATION, iter(row)) if row else None
 
 

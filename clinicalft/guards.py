@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -45,17 +46,23 @@ def project_page(permission: Permission, *methods: str) -> Callable[[View], View
 
 
 # Every page of a project begins with this: the project, and the roles that the person holds in it, if any.
-PROJECT_OF = """
-SELECT project.*, member.roles AS roles_held FROM clinicalft_project project
+COLUMNS = [field.attname for field in Project._meta.concrete_fields]
+PROJECT_OF = f"""
+SELECT {", ".join(f"project.{name}" for name in COLUMNS)}, member.roles FROM clinicalft_project project
 LEFT JOIN clinicalft_membership member ON member.project_id = project.id AND member.user_id = %s
 WHERE project.slug = %s
 """
 
 
 def _project_of(user: User, slug: str) -> Project | None:
-    project = next(iter(Project.objects.raw(PROJECT_OF, [user.pk, slug])), None)
-    if project is not None:
-        remember_roles(user, project, project.roles_held or ())  # type: ignore[attr-defined]
+    with connection.cursor() as cursor:
+        cursor.execute(PROJECT_OF, [user.pk, slug])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    *values, roles = row
+    project = Project.from_db(DEFAULT_DB_ALIAS, COLUMNS, values)
+    remember_roles(user, project, roles or ())
     return project
 
 

@@ -29,7 +29,7 @@ from annotation.models import (
     SkipReason,
 )
 from annotation.rules.work import LEASE_LOST, STALE, SUBMITTED, WITHDRAWN, check_acknowledge, check_annotate
-from annotation.workbench import SLOT_COLUMNS, own_annotation, slot_from
+from annotation.workbench import ANNOTATION_COLUMNS, SLOT_COLUMNS, annotation_from, own_annotation, slot_from
 from clinicalft import audit
 from clinicalft.access import Refused
 from clinicalft.lib.hashing import sha256_json
@@ -129,7 +129,7 @@ def _check_still_there(item: Item) -> None:
 
 # One statement: the lease is extended, and the draft is changed that has this revision, or made where none was changed
 # yet and the item is in hand. About an item that was taken away nothing more is written: it may repeat what was seen.
-SAVE_DRAFT = """
+SAVE_DRAFT = f"""
 WITH held AS (
     UPDATE annotation_assignment SET leased_until = statement_timestamp() + make_interval(mins => %(minutes)s)
     WHERE item_id = %(item)s AND annotator_id = %(user)s AND status = 'CLAIMED' RETURNING id
@@ -140,14 +140,14 @@ WITH held AS (
     WHERE item_id = %(item)s AND annotator_id = %(user)s AND status = 'DRAFT' AND revision = %(revision)s
       AND (EXISTS (SELECT FROM held)
         OR NOT EXISTS (SELECT FROM annotation_item WHERE id = %(item)s AND status = 'WITHDRAWN'))
-    RETURNING *
+    RETURNING {ANNOTATION_COLUMNS}
 ), made AS (
     INSERT INTO annotation_annotation (item_id, round_id, project_id, annotator_id, schema_id, guideline_id, status,
         payload, payload_sha256, comment, seconds, revision, saved_at)
     SELECT %(item)s, %(round)s, %(project)s, %(user)s, %(schema)s, %(guideline)s, 'DRAFT',
         %(payload)s::jsonb, '', %(comment)s, %(seconds)s, 1, statement_timestamp()
     FROM held WHERE %(revision)s = 0
-    ON CONFLICT (item_id, annotator_id) DO NOTHING RETURNING *
+    ON CONFLICT (item_id, annotator_id) DO NOTHING RETURNING {ANNOTATION_COLUMNS}
 )
 SELECT * FROM kept UNION ALL SELECT * FROM made
 """
@@ -161,12 +161,14 @@ def save_draft(item: Item, *, by: User, raw: Any, revision: int, comment: str = 
     """
     round = item.round
     payload = draft_payload(raw, round=round, text=item.note.text)
-    values = {
+    values: dict[str, Any] = {
         "item": item.pk, "round": round.pk, "project": item.project_id, "schema": round.schema_id, "user": by.pk,
         "guideline": round.guideline_id, "minutes": round.lease_minutes, "payload": json.dumps(payload),
         "comment": comment, "seconds": _worked(seconds), "revision": revision,
     }  # fmt: skip
-    draft = next(iter(Annotation.objects.raw(SAVE_DRAFT, values)), None)
+    with connection.cursor() as cursor:
+        cursor.execute(SAVE_DRAFT, values)
+        draft = annotation_from(cursor.fetchone())
     return draft or _why_not_kept(item, by)
 
 
