@@ -68,10 +68,13 @@ REDIS_URL = REDIS_URL or embedded.redis_url(VAR_DIR)
 DATABASES: dict[str, Any] = {
     "default": {
         **environment.database(DATABASE_URL),
-        "CONN_MAX_AGE": 60,
+        # Kept longer than anybody looks at one item: a new connection knows no prepared statement yet.
+        "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }
 }
+# PostgreSQL gets values apart from the statement, and a statement that comes again is not planned again.
+DATABASES["default"]["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 5}
 if PRODUCTION:
     environment.check_database_is_private(DATABASES["default"])
     environment.check_broker_is_private(REDIS_URL)
