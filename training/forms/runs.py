@@ -159,11 +159,16 @@ class PreferenceForm(SettingsForm):
         return self.grouped("What", "dataset", "start_adapter")
 
 
+def _left_to_right() -> forms.TextInput:
+    """For numbers and names of modules, whose order would turn round on pages that run from right to left."""
+    return forms.TextInput(attrs={"dir": "ltr"})
+
+
 class ListField(forms.CharField):
     """Numbers with commas or spaces between, each once; cleaned to a list."""
 
     def __init__(self, *, of: Callable[[str], Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(widget=_left_to_right(), **kwargs)
         self.of = of
 
     def clean(self, value: Any) -> list[Any]:
@@ -236,7 +241,8 @@ def _field(item: Any, preset: Preset) -> forms.Field:
     if item.name in CHOICES:
         return forms.ChoiceField(choices=CHOICES[item.name], **meta)
     if item.name == "target_modules":
-        return forms.CharField(**{**meta, "initial": initial if isinstance(initial, str) else ", ".join(initial)})
+        initial = initial if isinstance(initial, str) else ", ".join(initial)
+        return forms.CharField(**{**meta, "initial": initial}, widget=_left_to_right())
     if item.type == "bool":
         return forms.BooleanField(required=False, **meta)
     return KINDS_OF_FIELD[item.type](**meta)
