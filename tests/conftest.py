@@ -1,6 +1,5 @@
 """Fixtures of every test. The servers and the state folder come from `tests.ground`."""
 
-import gc
 import json
 import os
 import shutil
@@ -38,11 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group("journey" if turn(item) == 0 else "browser"))
     items.sort(key=turn)
-
-
-def pytest_collection_finish() -> None:
-    """What was imported stays: no collection of garbage looks through it again (a second each, torch and all)."""
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
