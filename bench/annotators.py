@@ -146,6 +146,7 @@ def closed_loop(
         "items_a_second": round(n_done / seconds, 1),
         **{f"{step}_ms": quantiles(values) for step, values in log.milliseconds.items()},
         "server_cpu_ms_an_item": {**cpu, "all": round(sum(cpu.values()), 1)},
+        "client_cpu_ms_an_item": round(log.processor_seconds * 1000 / max(1, n_done), 1),
         # Each item has one place left, so it may be handed to one person only.
         "double_claims": sum(times > 1 for times in handed.values()),
         "lost_submissions": len(set(log.submitted) - kept),

@@ -48,12 +48,14 @@ class Site:
 
 @dataclass
 class Log:
-    """What one annotator, or all of them together, saw: milliseconds by step, and which items they had."""
+    """What one annotator, or all of them together, saw: milliseconds by step, and which items they had; and the
+    processor seconds of their process."""
 
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
     handed: list[int] = field(default_factory=list)
     submitted: list[tuple[int, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    processor_seconds: float = 0.0
 
     def add_time(self, step: str, begun: float) -> None:
         self.milliseconds.setdefault(step, []).append((time.perf_counter() - begun) * 1000)
@@ -64,6 +66,7 @@ class Log:
         self.handed += other.handed
         self.submitted += other.submitted
         self.faults += other.faults
+        self.processor_seconds += other.processor_seconds
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,9 @@ def annotate(site: Site, emails: tuple[str, ...], seconds: float, ready: Any, *,
     for person in people:
         person.log_in()
     ready.wait(timeout=300)
-    until, log = time.monotonic() + seconds, Log()
+    until, log, used = time.monotonic() + seconds, Log(), time.process_time()
     with ThreadPoolExecutor(len(people)) as threads:
         for each in threads.map(lambda person: person.work(until, step_by_step=step_by_step), people):
             log.add(each)
+    log.processor_seconds = time.process_time() - used
     return log
