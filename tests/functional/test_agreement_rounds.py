@@ -3,18 +3,13 @@
 Every headline is computed here a second time from the answers alone, by other code than ours or by the definition.
 """
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
-from django.test import Client
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from sklearn.metrics import cohen_kappa_score
 
 from annotation.actions.agreement import measure_agreement
@@ -24,40 +19,17 @@ from annotation.models import Agreement, Round
 from annotation.tasks import measure_agreement as measure_task
 from clinicalft.models import User, WorkStatus
 from tests.factories.rounds import CODES, coded, marked, open_round_with
-from tests.personas import Cast, make_cast
+from tests.functional.accessibility import faults
+from tests.functional.conftest import Window
+from tests.personas import Cast
 
-AXE = Path(settings.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 TEXT = "Dyspnoea for three days. No chest pain. Aspirin 100 mg, then heparin. Mother had a stroke."
 Answers = Mapping[User, Sequence[Any]]
 
 
 @pytest.fixture
-def cast(transactional_db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def page(live_server: Any, chromium: str, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """A page of the lead; the test fails when the browser reports an error."""
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    client = Client()
-    client.force_login(cast.lea)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 900})
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        yield page
-        # Inside Playwright's loop Django opened a connection of its own, which nobody else would close.
-        connection.close()
-        browser.close()
-    assert complaints == []
+def page(window: Window, cast: Cast) -> Page:
+    return window(cast.lea)
 
 
 def read(cast: Cast, answers: Answers, *, kind: str, overlap: int | None = None, **options: Any) -> Round:
@@ -92,16 +64,8 @@ def opened(page: Page, round: Round) -> Agreement:
     """Opens the page of the round's agreement, which breaks no rule of accessibility."""
     page.goto(f"/projects/{round.project.slug}/rounds/{round.number}/agreement/")
     expect(page.locator("[data-module]:not([data-mounted])")).to_have_count(0)
-    faultless(page)
+    assert faults(page) == []
     return round.agreements.get()
-
-
-def faultless(page: Page) -> None:
-    """The page breaks no rule of accessibility."""
-    # axe is put in by the debugger, past the policy that refuses foreign scripts.
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
-    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
 
 
 def words(page: Page) -> str:
@@ -283,7 +247,7 @@ def test_a_lead_chooses_items_and_reads_their_numbers(page: Page, cast: Cast) ->
     found = sum("sick" in pair for pair in zip(*answers.values(), strict=True))
     assert says(words(page), f"{found} of 12 items", "the gate reads the frozen one", "Label: sick")
     assert says(words(page), "their agreement says nothing about the round")
-    faultless(page)
+    assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     page.get_by_role("link", name="Remove filter Label: sick").click()
     assert says(words(page), "2 readers, 12 items, 24 annotations")
@@ -303,4 +267,4 @@ def test_a_lead_reads_an_open_round_so_far(page: Page, cast: Cast) -> None:
     assert says(headline(page), "Cohen's kappa, so far", f"{expected:.2f}", "12 items")
     assert says(words(page), "So far; the round is open.")
     assert page.locator("main a[href*='items/']").count() == 0
-    faultless(page)
+    assert faults(page) == []

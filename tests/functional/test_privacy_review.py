@@ -1,16 +1,10 @@
 """Privacy review in a real browser, by keyboard alone: hits, tags, the covered original, save and next."""
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
-from django.test import Client
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from annotation import tasks
 from annotation.actions.notes import release_notes, report_identifier
@@ -19,10 +13,10 @@ from annotation.deid import Settings
 from annotation.models import DeidentifiedNote, Incident, Note, NoteStatus
 from clinicalft.models import AuditEvent
 from tests.factories.notes import deidentified_batch, imported_batch, jsonl, note_rows, queued_batch
-from tests.personas import Cast, make_cast
+from tests.functional.accessibility import faults
+from tests.functional.conftest import Window
+from tests.personas import Cast
 
-AXE = Path(settings.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PAGES = "/projects/visits/notes/"
 TEXT = "HISTORY\nMr. Okafor came on March 9, 2021 with the baker 🩺 Frobnitz.\nFrobnitz drives him. Value 8812345 seen."
 CARET_BEFORE = """words => {
@@ -43,31 +37,8 @@ def rules_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def cast(transactional_db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def page(live_server: Any, chromium: str, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """Priya's window; the test fails when the browser reports an error, as breaches of the CSP are."""
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    client = Client()
-    client.force_login(cast.priya)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(base_url=live_server.url, viewport={"width": 1366, "height": 850})
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        yield page
-        # Inside Playwright's loop Django opened a connection of its own, which nobody else would close.
-        connection.close()
-        browser.close()
-    assert complaints == []
+def page(window: Window, cast: Cast) -> Page:
+    return window(cast.priya)
 
 
 def open_review(page: Page, number: int) -> None:
@@ -217,8 +188,7 @@ def test_words_are_tagged_in_the_original_too(page: Page, cast: Cast) -> None:
     assert "NAME baker" in marked(page)
 
 
-@pytest.mark.parametrize("dress", ["light", "dark"])
-def test_no_page_of_notes_breaks_a_rule_of_accessibility(page: Page, cast: Cast, dress: str) -> None:
+def test_no_page_of_notes_breaks_a_rule_of_accessibility(page: Page, cast: Cast) -> None:
     deidentified_batch(cast, 2, [TEXT, "Cough."])
     released = deidentified_batch(cast, 2, start=11)
     release_notes(released, by=cast.priya)
@@ -227,7 +197,6 @@ def test_no_page_of_notes_breaks_a_rule_of_accessibility(page: Page, cast: Cast,
     incident = f"incidents/{Incident.objects.get().pk}/"
     imported_batch(cast, 1, start=21)
     queued_batch(cast, jsonl(note_rows(1, start=31)))
-    page.emulate_media(color_scheme=dress)  # type: ignore[arg-type]
     batches = [f"batches/{number}/" for number in (1, 2, 3, 4)]
     others = ["batches/upload/", "batches/1/release/", "released/", "released/3/", "incidents/", "queue/", "terms/"]
     found: dict[str, list[str]] = {}
@@ -249,14 +218,3 @@ def test_no_page_of_notes_breaks_a_rule_of_accessibility(page: Page, cast: Cast,
     found["everywhere"] = faults(page)
 
     assert {path: rules for path, rules in found.items() if rules} == {}
-
-
-def faults(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text())
-    return list(
-        page.evaluate(
-            """rules => axe.run({runOnly: rules}).then(r => r.violations.map(v =>
-              v.id + ": " + v.nodes.map(n => n.target + " " + (n.any[0]?.message ?? n.failureSummary)).join("; ")))""",
-            RULES,
-        )
-    )

@@ -1,17 +1,10 @@
 """The workbench in a real browser, by keyboard alone: every kind, drafts, two windows, a lost network."""
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
-from django.test import Client
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from annotation.actions.annotations import acknowledge_guideline
 from annotation.actions.notes import report_identifier
@@ -21,17 +14,13 @@ from annotation.models import Adjudication, Annotation, AnnotationStatus, Assign
 from clinicalft.gallery import NOTE
 from clinicalft.models import User
 from tests.factories.rounds import annotate_all, marked, open_round_with, released_notes
-from tests.personas import Cast, make_cast
+from tests.functional.accessibility import faults
+from tests.functional.conftest import Window
+from tests.personas import Cast
 
-AXE = Path(settings.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 ARABIC = (
     "التاريخ المرضي\nرجل عمره 67 عاما يعاني من ضيق التنفس منذ 3 أيام. BP <90/60 & HR>120 👩🏽‍⚕️.\n\nالخطة\nبريدنيزولون."
 )
-# What the browser itself says about answers that a test provokes.
-EXPECTED = ("status of 422", "status of 409", "status of 410", "ERR_INTERNET_DISCONNECTED")
-
-
 IN_NOTE = """const paragraph = [...document.querySelectorAll(".note > p")].find(p => p.textContent.includes(words));
   const at = paragraph.textContent.indexOf(words);
   const range = document.createRange();
@@ -55,40 +44,8 @@ PLACE_OF = f"""words => {{
 
 
 @pytest.fixture
-def cast(transactional_db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def window(
-    live_server: Any, chromium: str, cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[User], Page]]:
-    """Opens windows of people who are logged in; the test fails when the browser reports an error, as for CSP."""
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        contexts: dict[int, BrowserContext] = {}
-
-        def open_window(who: User) -> Page:
-            if who.pk not in contexts:
-                client = Client()
-                client.force_login(who)
-                cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-                context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 860})
-                context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-                contexts[who.pk] = context
-            page = contexts[who.pk].new_page()
-            page.set_default_timeout(15_000)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-            return page
-
-        yield open_window
-        # Inside Playwright's loop Django opened a connection of its own, which nobody else would close.
-        connection.close()
-        browser.close()
-    assert [words for words in complaints if not any(known in words for known in EXPECTED)] == []
+def expected() -> tuple[str, ...]:
+    return ("status of 422", "status of 409", "status of 410", "ERR_INTERNET_DISCONNECTED")
 
 
 def begin(page: Page, cast: Cast, number: int) -> None:
@@ -120,7 +77,7 @@ def press(page: Page, *keys: str) -> int:
     return len(keys)
 
 
-def test_a_classification_round_is_done_with_two_keys_an_item(window: Any, cast: Cast) -> None:
+def test_a_classification_round_is_done_with_two_keys_an_item(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, notes=3, overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -133,7 +90,7 @@ def test_a_classification_round_is_done_with_two_keys_an_item(window: Any, cast:
     assert [row.payload for row in answers] == [{"label": "sick"}] * 3
 
 
-def test_undo_goes_back_to_the_choice_before(window: Any, cast: Cast) -> None:
+def test_undo_goes_back_to_the_choice_before(window: Window, cast: Cast) -> None:
     round = open_round_with(cast)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -146,7 +103,7 @@ def test_undo_goes_back_to_the_choice_before(window: Any, cast: Cast) -> None:
     expect(page.locator("input[value=well]")).to_be_checked()
 
 
-def test_codes_with_evidence_are_picked_by_keyboard(window: Any, cast: Cast) -> None:
+def test_codes_with_evidence_are_picked_by_keyboard(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="coding", notes=[NOTE], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -171,7 +128,7 @@ def test_codes_with_evidence_are_picked_by_keyboard(window: Any, cast: Cast) -> 
     assert second["no_evidence"] == "On the drug list"
 
 
-def test_removing_a_code_and_undo_bring_back_its_evidence(window: Any, cast: Cast) -> None:
+def test_removing_a_code_and_undo_bring_back_its_evidence(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="coding", notes=[NOTE], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -189,7 +146,7 @@ def test_removing_a_code_and_undo_bring_back_its_evidence(window: Any, cast: Cas
     assert Annotation.objects.get().payload["codes"][0]["evidence"][0]["quote"] == quote
 
 
-def test_evidence_in_an_arabic_note_with_emoji_is_stored_in_code_points(window: Any, cast: Cast) -> None:
+def test_evidence_in_an_arabic_note_with_emoji_is_stored_in_code_points(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="coding", notes=[ARABIC], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -217,7 +174,7 @@ def marks(page: Page) -> list[tuple[str, str, dict[str, str]]]:
     return [(span["label"], span["quote"], span["attributes"]) for span in payload["spans"]]
 
 
-def test_entities_are_marked_told_apart_and_submitted_by_keyboard(window: Any, cast: Cast) -> None:
+def test_entities_are_marked_told_apart_and_submitted_by_keyboard(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="entities", notes=[NOTE], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -240,7 +197,7 @@ def test_entities_are_marked_told_apart_and_submitted_by_keyboard(window: Any, c
     assert (treatment["attributes"], problem["attributes"]) == ({}, {"assertion": "absent"})
 
 
-def test_a_span_is_relabelled_grown_shrunk_undone_and_deleted_by_key(window: Any, cast: Cast) -> None:
+def test_a_span_is_relabelled_grown_shrunk_undone_and_deleted_by_key(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="entities", notes=[NOTE], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -261,7 +218,7 @@ def test_a_span_is_relabelled_grown_shrunk_undone_and_deleted_by_key(window: Any
     assert [quote for _, quote, _ in marks(page)] == ["COPD", "acute exacerbation"]
 
 
-def test_spans_are_marked_and_changed_by_mouse_alone(window: Any, cast: Cast) -> None:
+def test_spans_are_marked_and_changed_by_mouse_alone(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="entities", notes=[NOTE], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -279,7 +236,7 @@ def test_spans_are_marked_and_changed_by_mouse_alone(window: Any, cast: Cast) ->
     assert marks(page) == []
 
 
-def test_spans_are_marked_by_finger(window: Any, cast: Cast) -> None:
+def test_spans_are_marked_by_finger(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="entities", notes=[NOTE], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -291,7 +248,7 @@ def test_spans_are_marked_by_finger(window: Any, cast: Cast) -> None:
     assert marks(page) == [("treatment", "Prednisolone", {})]
 
 
-def test_in_an_arabic_note_arrows_move_bounds_as_they_point(window: Any, cast: Cast) -> None:
+def test_in_an_arabic_note_arrows_move_bounds_as_they_point(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="entities", notes=[ARABIC], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -308,7 +265,7 @@ def test_in_an_arabic_note_arrows_move_bounds_as_they_point(window: Any, cast: C
     assert ARABIC[span["start"] : span["end"]] == span["quote"] == "من ضيق"
 
 
-def test_that_nothing_is_to_be_marked_is_said_with_one_key(window: Any, cast: Cast) -> None:
+def test_that_nothing_is_to_be_marked_is_said_with_one_key(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="entities", notes=[NOTE], overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -322,7 +279,7 @@ def test_that_nothing_is_to_be_marked_is_said_with_one_key(window: Any, cast: Ca
 
 
 def test_who_settles_entities_begins_with_what_readers_share_and_sees_where_they_differ(
-    window: Any, cast: Cast
+    window: Window, cast: Cast
 ) -> None:
     round = open_round_with(cast, kind="entities", notes=[NOTE], annotators=(cast.ben, cast.eve))
     both = ("problem", "worsening dyspnoea")
@@ -366,7 +323,7 @@ def drag(page: Page, words: str) -> None:
     page.mouse.up()
 
 
-def test_a_summary_is_typed_saved_counted_and_submitted(window: Any, cast: Cast) -> None:
+def test_a_summary_is_typed_saved_counted_and_submitted(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, kind="summary", notes=1, overlap=1)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -383,7 +340,7 @@ def test_a_summary_is_typed_saved_counted_and_submitted(window: Any, cast: Cast)
     assert Annotation.objects.get().payload == {"text": "Dyspnoea for three days s u ! 1"}
 
 
-def test_an_item_is_passed_on_with_a_reason(window: Any, cast: Cast) -> None:
+def test_an_item_is_passed_on_with_a_reason(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, notes=2)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -397,7 +354,7 @@ def test_an_item_is_passed_on_with_a_reason(window: Any, cast: Cast) -> None:
     assert (skip.reason, skip.comment) == ("NOT_MY_FIELD", "A neurologist should see it")
 
 
-def test_an_identifier_takes_the_note_away_with_two_keys(window: Any, cast: Cast) -> None:
+def test_an_identifier_takes_the_note_away_with_two_keys(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, notes=2)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -408,7 +365,7 @@ def test_an_identifier_takes_the_note_away_with_two_keys(window: Any, cast: Cast
     assert Incident.objects.get().reported_by == cast.ben
 
 
-def test_an_open_page_drops_the_text_when_somebody_else_reports_it(window: Any, cast: Cast) -> None:
+def test_an_open_page_drops_the_text_when_somebody_else_reports_it(window: Window, cast: Cast) -> None:
     round = open_round_with(cast)
     page = window(cast.ben)
     page.clock.install()
@@ -423,7 +380,7 @@ def test_an_open_page_drops_the_text_when_somebody_else_reports_it(window: Any, 
     expect(text).to_have_count(0)
 
 
-def test_two_windows_of_one_person_lose_nothing(window: Any, cast: Cast) -> None:
+def test_two_windows_of_one_person_lose_nothing(window: Window, cast: Cast) -> None:
     round = open_round_with(cast)
     first, second = window(cast.ben), window(cast.ben)
     begin(first, cast, round.number)
@@ -442,7 +399,7 @@ def test_two_windows_of_one_person_lose_nothing(window: Any, cast: Cast) -> None
     assert Annotation.objects.get().payload == {"label": "sick"}
 
 
-def test_work_without_a_network_is_saved_when_it_is_back(window: Any, cast: Cast) -> None:
+def test_work_without_a_network_is_saved_when_it_is_back(window: Window, cast: Cast) -> None:
     round = open_round_with(cast)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -456,7 +413,7 @@ def test_work_without_a_network_is_saved_when_it_is_back(window: Any, cast: Cast
     assert Annotation.objects.get().payload == {"label": "dying"}
 
 
-def test_the_guideline_lies_beside_the_work_and_keeps_its_place(window: Any, cast: Cast) -> None:
+def test_the_guideline_lies_beside_the_work_and_keeps_its_place(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, notes=2)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -470,7 +427,7 @@ def test_the_guideline_lies_beside_the_work_and_keeps_its_place(window: Any, cas
     expect(page.locator("#guideline")).to_be_hidden()
 
 
-def test_time_on_an_item_is_counted_and_a_heartbeat_keeps_it(window: Any, cast: Cast) -> None:
+def test_time_on_an_item_is_counted_and_a_heartbeat_keeps_it(window: Window, cast: Cast) -> None:
     round = open_round_with(cast)
     page = window(cast.ben)
     begin(page, cast, round.number)
@@ -482,9 +439,9 @@ def test_time_on_an_item_is_counted_and_a_heartbeat_keeps_it(window: Any, cast: 
     assert Assignment.objects.get(annotator=cast.ben, status="CLAIMED").item.number == 2
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_of_a_round_break_no_rule_of_accessibility(window: Any, cast: Cast, theme: str) -> None:
-    User.objects.update(theme=theme)
+def test_the_pages_of_a_round_break_no_rule_of_accessibility(window: Window, cast: Cast) -> None:
+    User.objects.filter(pk=cast.ben.pk).update(theme="dark")
+    User.objects.filter(pk=cast.lea.pk).update(theme="light")
     notes = released_notes(cast, [NOTE, ARABIC])
     rounds = [open_round_with(cast, kind=kind, notes=notes) for kind in KINDS]
     page, lead = window(cast.ben), window(cast.lea)
@@ -507,15 +464,8 @@ def test_the_pages_of_a_round_break_no_rule_of_accessibility(window: Any, cast: 
         assert faults(lead) == []
 
 
-def faults(page: Page) -> list[tuple[str, str]]:
-    # axe is put in by the debugger, past the policy that refuses foreign scripts.
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
-    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]]
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_workbench_fits_a_phone(window: Any, cast: Cast, kind: str) -> None:
+def test_the_workbench_fits_a_phone(window: Window, cast: Cast, kind: str) -> None:
     round = open_round_with(cast, kind=kind, notes=[NOTE])
     page = window(cast.ben)
     page.set_viewport_size({"width": 360, "height": 740})
@@ -524,7 +474,7 @@ def test_the_workbench_fits_a_phone(window: Any, cast: Cast, kind: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_new_guideline_is_acknowledged_with_one_key(window: Any, cast: Cast) -> None:
+def test_a_new_guideline_is_acknowledged_with_one_key(window: Window, cast: Cast) -> None:
     round = open_round_with(cast, has_read=False)
     acknowledge_guideline(round, by=cast.eve)
     page = window(cast.ben)
@@ -533,7 +483,7 @@ def test_a_new_guideline_is_acknowledged_with_one_key(window: Any, cast: Cast) -
     ready(page)
 
 
-def test_a_lead_opens_a_round_by_its_form(window: Any, cast: Cast) -> None:
+def test_a_lead_opens_a_round_by_its_form(window: Window, cast: Cast) -> None:
     released_notes(cast, 4)
     page = window(cast.lea)
     page.goto(f"/projects/{cast.project.slug}/rounds/")
