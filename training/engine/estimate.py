@@ -25,7 +25,7 @@ LOSS_ROWS = 1024
 LOSS_COPIES = 3
 HOLES, HOLES_BACK = 1.4, 2.3
 """By how much main memory is fuller than what lives in it, on the way there and back: between blocks that are kept,
-malloc fills what was freed again only in part. Measured over ten shapes of 2 to 8 layers (glibc 2.36, docs/engine.md);
+malloc fills what was freed again only in part. Measured over nine shapes of 2 to 8 layers (glibc 2.36, docs/engine.md);
 blocks that are mapped one by one leave no holes, and cost a third more time."""
 MARGIN = 0.9
 
