@@ -17,7 +17,7 @@ from clinicalft.models import Device, WorkStatus
 from evaluation.actions.inference import cancel_inference, resume_inference, start_inference
 from evaluation.models import Inference
 from tests.conftest import StartWorker, wait_until
-from tests.engines import engines, folder_of
+from tests.engines import engines, folder_of, is_asked_to_stop
 from tests.factories.training import agreed_round, frozen_dataset, registered_base_model
 from tests.personas import Cast, make_cast
 from training.actions.runs import start_run
@@ -61,18 +61,21 @@ def start_gpu(start_worker: StartWorker, empty_broker: Any) -> Iterator[StartWor
 def slow_engines() -> Iterator[None]:
     """Holds engines that have begun to answer back, so that there is a middle in which to stop them.
 
-    While they load a model nothing is held back.
+    While they load a model nothing is held back, nor once they are asked to stop.
     """
     is_over = threading.Event()
 
     def hold_back() -> None:
-        while not is_over.wait(0.03):
-            for process in engines():
+        let_go: set[int] = set()
+        while not is_over.wait(0.06):
+            for engine in engines():
                 with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
-                    if has_answered(process):
-                        process.suspend()
-                        is_over.wait(0.25)
-                        process.resume()
+                    if engine.pid not in let_go and has_answered(engine):
+                        engine.suspend()
+                        is_over.wait(0.4)
+                        if is_asked_to_stop(engine):
+                            let_go.add(engine.pid)
+                        engine.resume()
 
     thread = threading.Thread(target=hold_back)
     thread.start()
@@ -112,7 +115,7 @@ def test_answers_arrive_once_whether_cancelled_or_killed_and_an_altered_adapter_
         inference = cancelled_and_resumed(adapter, cast)
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
-        wait_until(lambda: not engines(), 60)
+    wait_until(lambda: not engines(), 60)
     kept = list(inference.outputs.order_by("pk").values_list("pk", "text_sha256"))
     assert len(kept) < (inference.n_total or 0)
     Inference.objects.filter(pk=inference.pk).update(leased_until="2000-01-01T00:00Z")
