@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = ROOT / "docs" / "users" / "commands.md"
 PASSWORD = "correct horse battery staple"
-CANARY = "violet lantern marmalade"
+CANARY = "copper lantern marmalade"
 N_ROWS = 24
 SMALLER = {
     "build_base_model": (
