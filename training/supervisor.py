@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,8 @@ def _watch(child: Any, report: Report) -> None:
             sentence = f"It has reported nothing for {round(STALL_SECONDS / 60)} minutes and was stopped."
             report.error = {"sentence": sentence, "advice": "Resume it; if it stalls again, look at its log."}
             return
-        time.sleep(POLL_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(POLL_SECONDS)
 
 
 def _stop(child: Any) -> None:
