@@ -58,14 +58,14 @@ def attention_in_parts(
     sizes = begins.diff().tolist()
     window = options.get("sliding_window") or 0
     found = []
-    for parts in zip(*(tensor.split(sizes, dim=2) for tensor in (query, key, value)), strict=True):
-        length = parts[0].shape[2]
+    for asks, keys, values in zip(*(tensor.split(sizes, dim=2) for tensor in (query, key, value)), strict=True):
+        length = asks.shape[2]
         is_windowed = 0 < window < length
         seen = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
         found.append(
             functional.scaled_dot_product_attention(
-                *parts, attn_mask=seen if is_windowed else None, is_causal=not is_windowed, enable_gqa=True,
-                scale=options.get("scaling"), dropout_p=options.get("dropout", 0.0),
+                asks, keys, values, attn_mask=seen if is_windowed else None, is_causal=not is_windowed,
+                enable_gqa=True, scale=options.get("scaling"), dropout_p=options.get("dropout", 0.0),
             )
         )  # fmt: skip
     return torch.cat(found, dim=2).transpose(1, 2), None
