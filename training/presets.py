@@ -10,7 +10,7 @@ from training.models import Adapter, BaseModel, Method, Run
 WHOLE = "WHOLE"
 """The form of fine-tuning that trains every weight; its runs are of the method SFT."""
 DEMO_PREFERENCES: Mapping[str, Any] = MappingProxyType(
-    {"learning_rate": 5e-4, "epochs": 2, "batch_size": 4, "max_length": 512, "max_question": 96}
+    {"learning_rate": 5e-4, "epochs": 2, "batch_size": 4, "max_length": 512, "max_question": 160}
 )
 """PreferenceConfig values that suit the tiny base model."""
 DEMO_WHOLE: Mapping[str, Any] = MappingProxyType({**DEMO_SETTINGS, "learning_rate": 1e-3})
