@@ -356,11 +356,11 @@ class BuildConfig(Settings):
     kv_heads: int = setting(2, label="Key heads", help_text="Key and value heads.", check=whole(1, 64))
     mlp: int = setting(512, label="MLP width", help_text="Inner width of each layer.", check=whole(8, 8192))
     context: int = setting(2048, label="Context", help_text="Longest conversation in tokens.", check=whole(64, 131_072))
-    steps: int = setting(400, label="Updates", help_text="Updates of pre-training.", check=whole(1, 100_000))
-    step_tokens: int = setting(2048, label="Tokens per update", help_text="In tokens.", check=whole(64, 1_048_576))
+    steps: int = setting(1600, label="Updates", help_text="Updates of pre-training.", check=whole(1, 100_000))
+    step_tokens: int = setting(512, label="Tokens per update", help_text="In tokens.", check=whole(64, 1_048_576))
     window: int = setting(256, label="Window", help_text="Length of a training row in tokens.", check=whole(16, 8192))
     learning_rate: float = setting(
-        5e-3, label="Learning rate", help_text="Peak step size.", check=number(0, 1, above_low=True)
+        4e-3, label="Learning rate", help_text="Peak step size.", check=number(0, 1, above_low=True)
     )
     seed: int = setting(42, label="Seed", help_text="Fixes first values and data order.", check=whole(0, SEED_LIMIT))
 
