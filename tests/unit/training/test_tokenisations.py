@@ -85,7 +85,8 @@ def test_every_row_that_a_run_would_learn_from_is_counted_once_and_no_file_stays
 
 def test_the_page_says_which_answers_are_cut_links_to_them_and_marks_what_is_learnt(cast: Cast) -> None:
     dataset = long_and_short(cast)
-    found = counted(cast, dataset, max_length=120)
+    found = counted(cast, dataset, max_length=520)
+    # Of twelve notes four do not fit: whichever two are held out, some are cut, and of five on a page not all.
     cut = list(truncated(found.rows.select_related("example")).order_by("example__number"))
     assert cut
     client = Client()
