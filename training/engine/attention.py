@@ -59,16 +59,21 @@ def attention_in_parts(
     window = options.get("sliding_window") or 0
     found = []
     for asks, keys, values in zip(*(tensor.split(sizes, dim=2) for tensor in (query, key, value)), strict=True):
-        length = asks.shape[2]
-        is_windowed = 0 < window < length
-        seen = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
+        seen = _within(window, asks.shape[2], query.device)
         found.append(
             functional.scaled_dot_product_attention(
-                asks, keys, values, attn_mask=seen if is_windowed else None, is_causal=not is_windowed,
-                enable_gqa=True, scale=options.get("scaling"), dropout_p=options.get("dropout", 0.0),
+                asks, keys, values, attn_mask=seen, is_causal=seen is None, enable_gqa=True,
+                scale=options.get("scaling"), dropout_p=options.get("dropout", 0.0),
             )
         )  # fmt: skip
     return torch.cat(found, dim=2).transpose(1, 2), None
+
+
+def _within(window: int, length: int, device: torch.device) -> torch.Tensor | None:
+    """What each of `length` positions sees through a sliding window (0: everything behind); None where all of that."""
+    if not 0 < window < length:
+        return None
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril().triu(1 - window)
 
 
 def varlen_attention(
