@@ -21,6 +21,8 @@ from training.models import Dataset, Split
 from training.snapshot import FILES, example_rows, row_line
 from training.splits import METHOD, Match, largest_difference
 
+ARCHIVE = "archive.zip"
+
 
 def _alpaca(row: dict[str, Any]) -> dict[str, Any]:
     """The instruction and the note as one question, which Alpaca splits at its first empty line."""

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Func, IntegerField, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,8 +18,8 @@ from clinicalft.access import Refused, has_permission, why_not
 from clinicalft.guards import load, project_page
 from clinicalft.models import Project, WorkStatus
 from clinicalft.roles import Permission
-from clinicalft.stats.intervals import exact_rate
 from evaluation.actions import inference as actions
+from evaluation.answers import counts_of
 from evaluation.forecast import forecast_inference
 from evaluation.forms.inference import InferenceForm
 from evaluation.metrics import confusion
@@ -197,22 +197,6 @@ def _progress_context(request: HttpRequest, project: Project, pair: list[Inferen
     }
 
 
-def counts_of(inference: Inference) -> dict[str, Any]:
-    """What came of an inference so far: answers, how many are cut, held back or equal to the reference, the share of
-    these as an Estimate, and the mean log-probability of a token; None where there is none to count."""
-    counts = inference.outputs.aggregate(
-        n=Count("pk"), n_compared=Count("pk", filter=Q(is_match__isnull=False)),
-        n_match=Count("pk", filter=Q(is_match=True)),
-        n_held=Count("pk", filter=held(Output.objects.all())), n_cut=Count("pk", filter=Q(finish="length")),
-        n_logprobs=Count("logprob"), sum_logprobs=Sum("logprob"), n_scored=Sum(_n_scored()),
-    )  # fmt: skip
-    return {
-        **counts,
-        "mean_logprob": counts["sum_logprobs"] / counts["n_scored"] if counts["n_scored"] else None,
-        "match": exact_rate(counts["n_match"], counts["n_compared"]) if counts["n_compared"] else None,
-    }
-
-
 def _state(request: HttpRequest, inference: Inference) -> dict[str, Any]:
     counts, expected = counts_of(inference), inference.forecast.get("seconds")
     return {
@@ -224,11 +208,6 @@ def _state(request: HttpRequest, inference: Inference) -> dict[str, Any]:
         "why_not_cancel": why_not(check_cancel_inference, request.user, inference),
         "why_not_resume": why_not(check_resume_inference, request.user, inference),
     }
-
-
-def _n_scored() -> Func:
-    """How many tokens of an answer have a log-probability, its end of turn included."""
-    return Func("token_logprobs", function="jsonb_array_length", output_field=IntegerField())
 
 
 PICKS = {

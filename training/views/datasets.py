@@ -14,7 +14,7 @@ from clinicalft.models import Project, WorkStatus
 from clinicalft.roles import Permission
 from training.actions import datasets
 from training.cohort import cohort, selected, strata
-from training.exports import FORMATS, MEANINGS, archive, dataset_lines
+from training.exports import ARCHIVE, FORMATS, MEANINGS, archive, dataset_lines
 from training.forms.datasets import FreezeForm
 from training.models import Dataset, DatasetUpload, Split
 from training.named_rows import links
@@ -22,7 +22,6 @@ from training.population import compared
 from training.rules.datasets import check_frozen, check_imported, to_be_checked
 from training.snapshot import FILES
 
-ARCHIVE = "archive.zip"
 # A dataset from before manifests named every form can still be had in these.
 OLDER_FORMATS = ("messages", "chatml", "alpaca")
 

@@ -11,10 +11,9 @@ from clinicalft.management.files import new_file
 from clinicalft.management.named import numbered, person_who_may, project_named
 from clinicalft.roles import Permission
 from training.actions.datasets import record_download
-from training.exports import FORMATS, archive, dataset_lines
+from training.exports import ARCHIVE, FORMATS, archive, dataset_lines
 from training.formats import FormatRefused
 from training.models import Dataset, Split
-from training.views.datasets import ARCHIVE
 
 
 class Command(BaseCommand):

@@ -10,8 +10,8 @@ from clinicalft.management.waiting import follow
 from clinicalft.models import WorkStatus
 from clinicalft.roles import Permission
 from evaluation.actions.inference import start_inference
+from evaluation.answers import counts_of
 from evaluation.models import Inference
-from evaluation.views.inference import counts_of
 from training.engine.config import GenerateConfig
 from training.models import Adapter, Dataset, Split
 
