@@ -34,6 +34,7 @@ def _of(alias: str, names: Sequence[str]) -> str:
     return ", ".join(f"{alias}.{name}" for name in names)
 
 
+# Whose item it is, is decided by `visibility.own_rounds`; a test keeps the two alike.
 READ_ITEM = f"""
 SELECT {_of("i", ITEM)}, {_of("n", NOTE)}, {_of("r", ROUND)}, {_of("s", SCHEMA)}
 FROM annotation_round r

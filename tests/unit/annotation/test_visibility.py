@@ -16,7 +16,9 @@ from annotation.visibility import (
     visible_annotations,
     visible_skips,
 )
+from annotation.workbench import item_of
 from clinicalft.access import Refused
+from clinicalft.models import User
 from tests.factories.rounds import open_round_with
 from tests.factories.rounds import released_notes as made_notes
 from tests.personas import Cast, make_cast
@@ -108,6 +110,16 @@ def test_people_hold_what_they_claimed_and_nothing_else(cast: Cast, round: Round
     assert list(own_rounds(cast.ben, cast.project)) == [round]
     assert not own_rounds(cast.lea, cast.project).exists()
     assert not own_rounds(cast.ben, cast.other_project).exists()
+
+
+def test_the_workbench_opens_items_of_those_rounds_and_no_others(cast: Cast, round: Round) -> None:
+    imported = User.objects.create(email="g@imported.invalid", name="Labels", is_imported=True, password="!")
+    gold = open_round_with(cast, annotators=[imported], overlap=1, is_gold=True)
+
+    for user, each, is_own in ((cast.ben, round, True), (cast.lea, round, False), (imported, gold, False)):
+        assert own_rounds(user, cast.project).filter(pk=each.pk).exists() == is_own
+        assert (item_of(user, cast.project, each.number, 1) is not None) == is_own
+    assert item_of(cast.ben, cast.other_project, round.number, 1) is None
 
 
 def test_only_released_current_notes_go_into_rounds(cast: Cast) -> None:
