@@ -5,7 +5,6 @@ Real workers train; every wait is bounded and none measures the machine's speed.
 """
 
 import json
-import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -15,14 +14,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
-from django.test import Client
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.conftest import StartWorker, wait_until
 from tests.engines import held_still, is_asked_to_stop
 from tests.factories.training import frozen_import, imported, registered_base_model
-from tests.personas import Cast, make_cast
+from tests.functional.conftest import Window
+from tests.personas import Cast
 from training.models import Adapter, Run
 
 WAIT = 120_000
@@ -30,33 +28,13 @@ TOPICS = ("cough", "knee pain", "rash", "fever", "wheeze", "back pain", "fatigue
 
 
 @pytest.fixture
-def cast(transactional_db: None) -> Cast:
-    return make_cast()
-
-
-@pytest.fixture
-def ada(live_server: Any, chromium: str, cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """A page of the admin; the test fails when the browser reports an error."""
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    client = Client()
-    client.force_login(cast.ada)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(base_url=live_server.url, viewport={"width": 1366, "height": 900})
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        expect.set_options(timeout=WAIT)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        yield page
-        # Inside Playwright's loop Django opened a connection of its own, which nobody else would close.
-        connection.close()
-        browser.close()
-        expect.set_options(timeout=5_000)
-    assert complaints == []
+def ada(window: Window, cast: Cast) -> Iterator[Page]:
+    """A page of the admin, who waits for workers."""
+    page = window(cast.ada)
+    page.set_default_timeout(WAIT)
+    expect.set_options(timeout=WAIT)
+    yield page
+    expect.set_options(timeout=5_000)
 
 
 def sections(n: int) -> str:
