@@ -350,7 +350,8 @@ def sign(lead: Page, password: str) -> None:
     lead.goto("/projects/visit-notes/reports/1/")
     lead.get_by_label("Your password").fill(password)
     refusals = lead.locator("#why-approve-and-sign").all_inner_texts()
-    assert refusals == []
+    gates = lead.get_by_role("table", name="What has to hold before a release")
+    assert refusals == [], gates.inner_text()
     lead.get_by_role("button", name="Approve and sign").click()
     expect(lead.get_by_role("table", name="Signatures").get_by_text("Approved").first).to_be_visible()
 

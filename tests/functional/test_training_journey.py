@@ -75,14 +75,20 @@ def test_from_a_dataset_to_a_model_on_another_site(
 
     fine_tuned, preferred, *swept = Run.objects.order_by("number")
     assert fine_tuned.attempt == 2
-    assert fine_tuned.last_loss < 0.9 * fine_tuned.first_loss
-    assert preferred.last_loss < preferred.first_loss
+    assert fine_tuned.last_loss < 0.9 * fine_tuned.first_loss, told(fine_tuned)
+    assert preferred.last_loss < preferred.first_loss, told(preferred)
     assert preferred.start_adapter == fine_tuned.adapter
     assert sorted(run.config["rank"] for run in swept) == [2, 8]
     what_was_taken_is_whole(merged, adapter, fine_tuned)
     first, came = Adapter.objects.filter(sha256=fine_tuned.adapter.sha256).order_by("pk")
     assert (came.run, came.project) == (None, cast.other_project)
     assert first.manifest == came.manifest
+
+
+def told(run: Run) -> str:
+    """What it was asked to do, and what its trainer reported."""
+    events = run.events.order_by("position").values_list("kind", "attempt", "step", "values")
+    return "\n".join(map(str, [run.config, *events]))
 
 
 def fill(page: Page, **values: Any) -> None:
