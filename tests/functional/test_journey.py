@@ -317,9 +317,10 @@ def open_rating_round(lena: Page) -> None:
 
 
 def rate(clinician: Page) -> None:
-    """By keyboard alone: accuracy 4 or 5 in turn (agreement on a single value is undefined), no hallucination, no harm.
+    """By keyboard alone: accuracy 4 or 5 by what the note is about, no hallucination, no harm.
 
-    No model is named anywhere on the page.
+    No model is named anywhere on the page. Agreement on a single value is undefined, and notes about a cough and about
+    a knee are both held out, whoever is drawn.
     """
     clinician.goto("/projects/visit-notes/rate/1/")
     n = int(re.search(r"of (\d+)", clinician.locator("h1").inner_text())[1])  # type: ignore[index]
@@ -327,7 +328,8 @@ def rate(clinician: Page) -> None:
         expect(clinician.locator("h1")).to_contain_text(f"output {position} of {n}")
         assert not re.search(r"adapter|base model|tiny", clinician.content(), re.IGNORECASE)
         clinician.locator("#questions").focus()
-        clinician.keyboard.press("4" if position % 2 else "5")
+        is_cough = "dry cough" in clinician.locator("#note-text").inner_text()
+        clinician.keyboard.press("4" if is_cough else "5")
         clinician.keyboard.press("1")
         clinician.keyboard.press("1")
         expect(clinician.locator("#questions input:checked")).to_have_count(3)

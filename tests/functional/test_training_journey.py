@@ -126,8 +126,9 @@ def teach_preferences(ada: Page) -> None:
     """DPO goes on from the adapter, which its page offers."""
     ada.get_by_role("link", name="Teach it preferences").click()
     expect(ada.get_by_label("Adapter to go on from")).to_contain_text("Adapter 1, on Tiny tiny")
-    # Whichever five pairs are held out, their loss then falls: from .69 to between .36 and .64 in thirty draws.
-    fill(ada, epochs=6, learning_rate=0.001, batch_size=4, max_length=256)
+    # Whichever five pairs are held out, their loss then falls: from .69 to between .37 and .68 in eighty draws; with
+    # steps three times as large it rose in one of them.
+    fill(ada, epochs=6, learning_rate=0.0003, batch_size=4, max_length=256)
     ada.get_by_role("button", name="Start run").click()
     expect(ada.get_by_role("heading", name="Run 2")).to_be_visible()
     expect(ada.get_by_role("link", name="Open the adapter")).to_be_visible()
