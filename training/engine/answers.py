@@ -6,14 +6,16 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from training.engine.attention import attention_in_spans
 from training.engine.data import Tokenizer, end_of_turn
+from training.engine.layers import end_narrowed
 from training.engine.outcome import Interrupted
 from training.engine.stop import Stop
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 READ_TOKENS = {"cpu": 1024, "cuda": 16_384}
 """Tokens of prompts that are read at once: as many as keep the device busy; more are padded more."""
+SPAN_ROWS = 16
+"""Rows that a processor attends for at a time: neighbours in length, so that padding is passed over."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,9 @@ def answers(
     """
     fitting, too_long = decoding.split(prompts)
     yield from too_long
-    for batch in prompt_batches(fitting, decoding):
-        yield from _batch_answers(model, [_Row(prompt, decoding, grammars) for prompt in batch], decoding, stop)
+    with attention_in_spans(model):
+        for batch in prompt_batches(fitting, decoding):
+            yield from _batch_answers(model, [_Row(prompt, decoding, grammars) for prompt in batch], decoding, stop)
 
 
 class _Row:
@@ -139,7 +144,7 @@ class _Row:
 def _batch_answers(model: PreTrainedModel, rows: list[_Row], decoding: Decoding, stop: Stop) -> Iterator[Answer]:
     began = time.monotonic()
     cache, mask, logits = _read(model, rows)
-    positions = mask.sum(1, keepdim=True) - 1
+    width, positions = mask.shape[1], mask.sum(1, keepdim=True) - 1
     while True:
         if stop.asked:
             raise Interrupted
@@ -160,16 +165,27 @@ def _batch_answers(model: PreTrainedModel, rows: list[_Row], decoding: Decoding,
         rows = [rows[place] for place in kept.tolist()]
         mask = torch.cat([mask[kept], mask.new_ones(len(going), 1)], dim=1)
         positions = positions[kept] + 1
-        logits = _logits(model, chosen[kept, None], mask, positions, cache)
+        seen = {"spans": _spans(rows, width)} if model.device.type == "cpu" and _is_roomy(cache) else {}
+        logits = _logits(model, chosen[kept, None], mask, positions, cache, **seen)
+
+
+def _spans(rows: Sequence[_Row], width: int) -> list[tuple[slice, int]]:
+    """Rows that attend together, and the first column that any of them sees; prompts end at column `width`."""
+    found = []
+    for start in range(0, len(rows), SPAN_ROWS):
+        some = slice(start, start + SPAN_ROWS)
+        found.append((some, width - max(len(row.prompt.tokens) for row in rows[some])))
+    return found
 
 
 def _logits(
-    model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache
-) -> torch.Tensor:
+    model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache,
+    **options: Any,
+) -> torch.Tensor:  # fmt: skip
     """Of the token after the last one of each row; keys and values go into the cache."""
     found: torch.Tensor = model(
         input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=1, **options,
     ).logits[:, -1]  # fmt: skip
     return found.float()
 
@@ -192,7 +208,9 @@ def _read(model: PreTrainedModel, rows: Sequence[_Row]) -> tuple[DynamicCache, t
         tokens, padding = left_padded([row.prompt.tokens for row in some], model.device)
         positions = (padding.cumsum(1) - 1).clamp(min=0)
         part = DynamicCache(config=model.config) if is_plain else cache
-        logits.append(_logits(model, tokens, padding, positions, part))
+        last = torch.arange(1, len(some) + 1, device=model.device) * tokens.shape[1] - 1
+        with end_narrowed(getattr(model, model.base_model_prefix), tokens.shape, last):
+            logits.append(_logits(model, tokens, padding, positions, part))
         mask[start : start + len(some), -tokens.shape[1] :] = padding
         for roomy, read in zip(roomies, part, strict=False):
             roomy.place(read[0], read[1], first_row=start, end=width)
@@ -255,6 +273,11 @@ class _RoomyLayer(DynamicLayer):
     def _show(self, n_rows: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
         self.keys, self.values = (whole[:n_rows, :, :end] for whole in self._whole)
         return self.keys, self.values
+
+
+def _is_roomy(cache: DynamicCache) -> bool:
+    """Whether every layer has a column for every token, which one with a sliding window has not."""
+    return all(isinstance(layer, _RoomyLayer) for layer in cache.layers)
 
 
 def _with_gaps_filled(going: list[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Attention within each of the conversations that are laid end to end, without a mask.
+"""Attention that passes over what nobody may see: other conversations in a row, and the padding before a prompt.
 
 `torch.nn.attention.varlen` (torch 2.11 and later, graphics cards alone) takes the places at which conversations begin;
 elsewhere each conversation attends for itself. A block mask, which transformers would make from the position ids,
@@ -18,10 +18,12 @@ import torch
 from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 PLAIN = "sdpa"
 VARLEN = "varlen"
 PARTS = "parts"
+SPANS = "spans"
 
 
 def packed_attention(device: torch.device, precision: str) -> str:
@@ -67,6 +69,35 @@ def attention_in_parts(
             )
         )  # fmt: skip
     return torch.cat(found, dim=2).transpose(1, 2), None
+
+
+@contextmanager
+def attention_in_spans(model: PreTrainedModel) -> Iterator[None]:
+    """Attention of rows that end together and were padded before, some rows at a time: `spans` among the options of a
+    call says which, each with the first column that any of its rows sees."""
+    AttentionInterface.register(SPANS, _attention_in_spans)
+    AttentionMaskInterface.register(SPANS, sdpa_mask)
+    before = model.config._attn_implementation
+    model.set_attn_implementation(SPANS)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _attention_in_spans(
+    module: torch.nn.Module, query: Any, key: Any, value: Any, mask: Any, **options: Any
+) -> tuple[Any, None]:
+    spans = options.get("spans")
+    if spans is None or mask is None:
+        return sdpa_attention_forward(module, query, key, value, mask, **options)
+    found = [
+        sdpa_attention_forward(
+            module, query[rows], key[rows, :, start:], value[rows, :, start:], mask[rows, :, :, start:], **options
+        )[0]
+        for rows, start in spans
+    ]
+    return torch.cat(found), None
 
 
 def _within(window: int, length: int, device: torch.device) -> torch.Tensor | None:

@@ -1,9 +1,12 @@
-"""How the layers of a model are computed: with kernels of Liger, compiled, or twice to save memory; never what."""
+"""How the layers of a model are computed: with kernels of Liger, compiled, twice to save memory, or the last ones only
+where somebody looks; never what."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -72,3 +75,43 @@ def prepare_layers(model: PreTrainedModel, machine: MachineConfig) -> None:
         for layer in decoder_layers(model):
             # One compilation serves all lengths; each layer by itself is compiled once for all of them.
             layer.compile(dynamic=True)
+
+
+@contextmanager
+def end_narrowed(backbone: torch.nn.Module, shape: Sequence[int], places: torch.Tensor) -> Iterator[None]:
+    """Behind the last attention, compute only the positions that the head looks at: nothing ever reads the others.
+
+    shape: rows and positions of the tokens; places: which of them in the flattened rows. The others are zero.
+    """
+    rows, positions = shape
+
+    def narrowed(_module: Any, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+        return inputs[0].flatten(0, 1).index_select(0, places)[None]
+
+    def widened(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        whole = output.new_zeros(rows * positions, output.shape[-1])
+        return whole.index_copy(0, places, output[0]).view(rows, positions, -1)
+
+    end = _end(backbone)
+    hooks = [module.register_forward_pre_hook(narrowed) for module in end]
+    hooks += [module.register_forward_hook(widened) for module in end]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _end(backbone: torch.nn.Module) -> list[torch.nn.Module]:
+    """What follows the last attention and treats every position for itself, as the Llama family names it.
+
+    Nothing where activations are recomputed, which happens when the hooks are gone, or where the layers are compiled.
+    """
+    layers = getattr(backbone, "layers", None)
+    last = layers[-1] if layers else None
+    is_dense = hasattr(getattr(last, "mlp", None), "down_proj") and hasattr(backbone, "norm")
+    if last is None or not is_dense or getattr(last, "gradient_checkpointing", False) or last._compiled_call_impl:
+        return []
+    found = dict(last.named_modules())
+    names = ("self_attn.o_proj", "post_attention_layernorm", "mlp")
+    return [found[name] for name in names if name in found] + [backbone.norm]

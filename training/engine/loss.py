@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from training.engine.data import Conversation
+from training.engine.layers import end_narrowed
 from training.engine.outcome import BadInput
 
 CHUNK = 1024
@@ -71,7 +71,7 @@ def learnt_losses(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, t
     Both have shape (learnt tokens,); `model` is the causal model itself, not a wrapper.
     """
     backbone = getattr(model, model.base_model_prefix)
-    with _end_narrowed(backbone, batch):
+    with end_narrowed(backbone, batch.tokens.shape, batch.places):
         # With a cache, packed conversations would silently attend to each other.
         hidden = backbone(input_ids=batch.tokens, use_cache=False, **batch.layout()).last_hidden_state
     picked = hidden.flatten(0, 1).index_select(0, batch.places)
@@ -85,43 +85,6 @@ def learnt_losses(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, t
     pairs = zip(picked.split(CHUNK), batch.targets.split(CHUNK), strict=True)
     losses = [checkpoint(chunk_losses, states, wanted, use_reentrant=False) for states, wanted in pairs]
     return torch.cat(losses), batch.owners
-
-
-@contextmanager
-def _end_narrowed(backbone: torch.nn.Module, batch: Batch) -> Iterator[None]:
-    """Behind the last attention, compute only the positions that the head looks at: nothing ever reads the others."""
-    rows, positions = batch.tokens.shape
-
-    def narrowed(_module: Any, inputs: tuple[torch.Tensor]) -> torch.Tensor:
-        return inputs[0].flatten(0, 1).index_select(0, batch.places)[None]
-
-    def widened(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
-        whole = output.new_zeros(rows * positions, output.shape[-1])
-        return whole.index_copy(0, batch.places, output[0]).view(rows, positions, -1)
-
-    end = _end(backbone)
-    hooks = [module.register_forward_pre_hook(narrowed) for module in end]
-    hooks += [module.register_forward_hook(widened) for module in end]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _end(backbone: torch.nn.Module) -> list[torch.nn.Module]:
-    """What follows the last attention and treats every position for itself, as the Llama family names it.
-
-    Nothing where activations are recomputed, which happens when the hooks are gone, or where the layers are compiled.
-    """
-    layers = getattr(backbone, "layers", None)
-    last = layers[-1] if layers else None
-    is_dense = hasattr(getattr(last, "mlp", None), "down_proj") and hasattr(backbone, "norm")
-    if last is None or not is_dense or getattr(last, "gradient_checkpointing", False) or last._compiled_call_impl:
-        return []
-    found = dict(last.named_modules())
-    names = ("self_attn.o_proj", "post_attention_layernorm", "mlp")
-    return [found[name] for name in names if name in found] + [backbone.norm]
 
 
 def loss_sum(model: PreTrainedModel, batch: Batch) -> torch.Tensor:

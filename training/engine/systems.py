@@ -56,7 +56,7 @@ def adapted(
         if n_rows > MERGE_ABOVE:
             yield _merged(tuned, layers, [list(prompt) for prompt in prompts[:COMPARED_PROMPTS]])
         else:
-            yield tuned.eval(), {"is_merged": False}
+            yield tuned.eval().get_base_model(), {"is_merged": False}
     finally:
         for layer, weight in kept:
             layer.weight.data = weight

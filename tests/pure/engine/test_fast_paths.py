@@ -1,4 +1,5 @@
-"""What is computed faster is what is computed plainly: light layers, the narrowed end, attention without a mask."""
+"""What is computed faster is what is computed plainly: light layers, the narrowed end, attention without a mask or
+without what was padded."""
 
 import inspect
 from itertools import pairwise
@@ -11,9 +12,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn import functional
 from torch.nn.attention import varlen
 from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from tests.pure.engine.conftest import conversations
-from training.engine import loss as loss_module
+from training.engine import answers as answers_module
+from training.engine import attention, layers
+from training.engine.answers import Answer, Decoding, Prompt, answers
 from training.engine.attention import (
     PARTS,
     PLAIN,
@@ -26,6 +30,7 @@ from training.engine.attention import (
 from training.engine.data import Conversation, encode_conversations
 from training.engine.lora import LightLinear, lighten
 from training.engine.loss import Batch, loss_sum
+from training.engine.stop import Stop
 
 CPU = torch.device("cpu")
 # PEFT 0.21 still asks transformers 5.23 under the old name.
@@ -100,10 +105,10 @@ def test_what_follows_the_last_attention_is_needed_at_learnt_positions_alone(
     tiny_base: Path, items: list[Conversation], monkeypatch: pytest.MonkeyPatch, is_packed: bool
 ) -> None:
     model, batch = adapted(tiny_base), Batch(items, CPU, is_packed=is_packed)
-    assert len(loss_module._end(model.get_base_model().model)) == 4
+    assert len(layers._end(model.get_base_model().model)) == 4
     loss, gradients = learnt(model, batch)
 
-    monkeypatch.setattr(loss_module, "_end", lambda backbone: [])
+    monkeypatch.setattr(layers, "_end", lambda backbone: [])
     whole_loss, whole_gradients = learnt(model, batch)
 
     torch.testing.assert_close(loss, whole_loss, rtol=1e-6, atol=0)
@@ -185,3 +190,31 @@ def test_a_sliding_window_ends_what_is_seen_of_ones_own_conversation() -> None:
     seen = (ahead >= 0) & (ahead < window) & (owner[:, None] == owner)
     expected = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen, enable_gqa=True)
     torch.testing.assert_close(found.transpose(1, 2), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_was_padded_before_short_prompts_is_passed_over(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_base, attn_implementation=PLAIN).eval()
+    prompts = [Prompt(str(n), [5 + (n * k) % 200 for k in range(3 + 5 * n)]) for n in range(12)]
+    decoding = Decoding(frozenset(range(60, 90)), max_new_tokens=8, context=512, batch_tokens=4096, keep_logprobs=True)
+    widths: list[int] = []
+
+    def noted(module: Any, query: Any, key: Any, *rest: Any, **options: Any) -> Any:
+        if query.shape[2] == 1:
+            widths.append(key.shape[2])
+        return sdpa_attention_forward(module, query, key, *rest, **options)
+
+    def answered() -> dict[str, Answer]:
+        return {answer.id: answer for answer in answers(model, prompts, decoding, Stop())}
+
+    monkeypatch.setattr(attention, "sdpa_attention_forward", noted)
+    monkeypatch.setattr(answers_module, "SPAN_ROWS", 4)
+    found, seen = answered(), sorted(widths)
+    monkeypatch.setattr(answers_module, "_is_roomy", lambda cache: False)
+    expected = answered()
+
+    assert len({len(answer.tokens) for answer in found.values()}) > 1, "some leave before the others, and rows move"
+    assert seen[0] < 30 < 60 < seen[-1]
+    for name, answer in found.items():
+        assert (answer.tokens, answer.finish) == (expected[name].tokens, expected[name].finish)
+        assert answer.logprobs == pytest.approx(expected[name].logprobs, abs=1e-5)
+    assert model.config._attn_implementation == PLAIN
