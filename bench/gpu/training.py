@@ -156,7 +156,7 @@ def _library_lora(place: Place, model: Any, items: Sequence[Conversation]) -> li
 
 
 def _whole_end(place: Place, model: Any, items: Sequence[Conversation]) -> list[float]:
-    with mock.patch.object(loss_module, "_end", return_value=[]):
+    with mock.patch.object(loss_module, "end_narrowed", return_value=contextlib.nullcontext()):
         return _ours(place, model, items)
 
 
