@@ -3,7 +3,8 @@
 Runs from the repository alone with torch, transformers, peft and accelerate; TRL is measured where it is installed. The
 model has the shape of Llama-3-8B with random weights made on the card. Without a card everything runs on a processor
 with a small shape, and every row says so. What does not fit into the time is left out and says so too.
-Run: python -m bench.gpu [--out FOLDER] [--minutes N]; writes gpu.json and gpu.md and prints the table.
+Run: python -m bench.gpu [--out FOLDER] [--minutes N]; writes gpu.json and gpu.md and prints the table. Where a part
+ends with a fault, its row says so, the others go on, and the script exits with 1.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from training.engine.config import MachineConfig
 from training.engine.machine import open_device
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate")
+FAILED = "failed: "
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def main() -> None:
     finally:
         shutil.rmtree(work)
     sys.stdout.write(as_markdown(about, rows))
+    if failed := [row.measure for row in rows if row.note.startswith(FAILED)]:
+        sys.exit(f"These ended with a fault: {', '.join(failed)}.")
 
 
 def measured(place: Place, out: Path, seconds: float) -> tuple[list[Row], dict[str, Any]]:
@@ -91,7 +95,7 @@ def measured(place: Place, out: Path, seconds: float) -> tuple[list[Row], dict[s
                 )
         except Exception as error:
             traceback.print_exc()
-            rows.append(Row(number, name, "", note=f"failed: {type(error).__name__}: {str(error)[:200]}"))
+            rows.append(Row(number, name, "", note=f"{FAILED}{type(error).__name__}: {str(error)[:200]}"))
         if place.is_real:
             torch.cuda.empty_cache()
         sys.stderr.write(f"{name}: {time.monotonic() - began:.0f} s\n")
