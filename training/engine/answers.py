@@ -145,6 +145,7 @@ def _batch_answers(model: PreTrainedModel, rows: list[_Row], decoding: Decoding,
     began = time.monotonic()
     cache, mask, logits = _read(model, rows)
     width, positions = mask.shape[1], mask.sum(1, keepdim=True) - 1
+    is_spanned = model.device.type == "cpu" and _is_roomy(cache)
     while True:
         if stop.asked:
             raise Interrupted
@@ -165,7 +166,7 @@ def _batch_answers(model: PreTrainedModel, rows: list[_Row], decoding: Decoding,
         rows = [rows[place] for place in kept.tolist()]
         mask = torch.cat([mask[kept], mask.new_ones(len(going), 1)], dim=1)
         positions = positions[kept] + 1
-        seen = {"spans": _spans(rows, width)} if model.device.type == "cpu" and _is_roomy(cache) else {}
+        seen = {"spans": _spans(rows, width)} if is_spanned else {}
         logits = _logits(model, chosen[kept, None], mask, positions, cache, **seen)
 
 
@@ -209,7 +210,7 @@ def _read(model: PreTrainedModel, rows: Sequence[_Row]) -> tuple[DynamicCache, t
         positions = (padding.cumsum(1) - 1).clamp(min=0)
         part = DynamicCache(config=model.config) if is_plain else cache
         last = torch.arange(1, len(some) + 1, device=model.device) * tokens.shape[1] - 1
-        with end_narrowed(getattr(model, model.base_model_prefix), tokens.shape, last):
+        with end_narrowed(model.base_model, tokens.shape, last):
             logits.append(_logits(model, tokens, padding, positions, part))
         mask[start : start + len(some), -tokens.shape[1] :] = padding
         for roomy, read in zip(roomies, part, strict=False):

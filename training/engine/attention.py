@@ -36,20 +36,6 @@ def packed_attention(device: torch.device, precision: str) -> str:
     return PARTS
 
 
-@contextmanager
-def plain_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Attention with masks and a cache, as decoding needs it, whatever training uses."""
-    before = model.config._attn_implementation
-    if before == PLAIN:
-        yield
-        return
-    model.set_attn_implementation(PLAIN)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
-
-
 def attention_in_parts(
     module: torch.nn.Module, query: Any, key: Any, value: Any, mask: Any, **options: Any
 ) -> tuple[Any, None]:
@@ -73,8 +59,9 @@ def attention_in_parts(
 
 @contextmanager
 def attention_in_spans(model: PreTrainedModel) -> Iterator[None]:
-    """Attention of rows that end together and were padded before, some rows at a time: `spans` among the options of a
-    call says which, each with the first column that any of its rows sees."""
+    """Attention with masks and a cache, as decoding needs it, whatever training uses. Rows that end together and were
+    padded before attend some at a time: `spans` among the options of a call says which, each with the first column that
+    any of its rows sees."""
     AttentionInterface.register(SPANS, _attention_in_spans)
     AttentionMaskInterface.register(SPANS, sdpa_mask)
     before = model.config._attn_implementation

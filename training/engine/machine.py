@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from training.engine.attention import PLAIN
 from training.engine.base_model import BaseModelFacts, inspect_base_model
 from training.engine.config import MachineConfig
 from training.engine.outcome import BadInput
@@ -67,7 +68,7 @@ def load_base(
     model = AutoModelForCausalLM.from_pretrained(
         path,
         dtype=getattr(torch, precision),
-        attn_implementation="sdpa",
+        attn_implementation=PLAIN,
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from training.engine.adapter import write_adapter
 from training.engine.answers import Decoding, Prompt, answers, stop_tokens
-from training.engine.attention import packed_attention, plain_attention
+from training.engine.attention import packed_attention
 from training.engine.base_model import BaseModelFacts
 from training.engine.batches import batches, update_plan
 from training.engine.config import MachineConfig, TuningConfig
@@ -227,7 +227,7 @@ class Tuning(ABC):
         )
         prompts = [Prompt(item.id, item.prompt) for item in items]
         stop = self.stop if self.peers.count == 1 else Stop()
-        with self.computing(), plain_attention(self.causal), torch.compiler.set_stance(EAGER):
+        with self.computing(), torch.compiler.set_stance(EAGER):
             found = list(answers(self.causal, prompts, decoding, stop))
         return {item.id: str(begun.tokenizer.decode(item.tokens, skip_special_tokens=True)) for item in found}
 

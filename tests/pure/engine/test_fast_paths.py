@@ -23,8 +23,8 @@ from training.engine.attention import (
     PLAIN,
     VARLEN,
     attention_in_parts,
+    attention_in_spans,
     packed_attention,
-    plain_attention,
     varlen_attention,
 )
 from training.engine.data import Conversation, encode_conversations
@@ -146,8 +146,7 @@ def test_attention_without_a_mask_stays_within_each_conversation(
 
     found = learnt(model, Batch(items, CPU, is_packed=True))
     alone = learnt(model, Batch(items[:1], CPU, is_packed=False))
-    with plain_attention(base):
-        assert base.config._attn_implementation == PLAIN
+    with attention_in_spans(base):
         plain_alone = learnt(model, Batch(items[:1], CPU, is_packed=False))
 
     assert base.config._attn_implementation == VARLEN
