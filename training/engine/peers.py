@@ -6,6 +6,7 @@ that of one process, up to rounding. What is trained is the same everywhere, so 
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Peers:
         if not distributed.is_initialized():
             backend = "nccl" if device.type == "cuda" else "gloo"
             distributed.init_process_group(backend, timeout=PATIENCE)
+            # Its threads have to end before the interpreter does, or they may abort it when all work is done.
+            atexit.register(distributed.destroy_process_group)
         return cls(distributed.get_rank(), count)
 
     @property
